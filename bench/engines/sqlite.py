@@ -1,0 +1,65 @@
+"""SQLite through the standard library's sqlite3."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable
+from pathlib import Path
+
+from bench.engines import Durability, Engine, Pairs, Session, Setup
+
+BUSY_SECONDS = 60.0
+UPSERT = "INSERT OR REPLACE INTO kv VALUES (?, ?)"
+SYNCHRONOUS = {Durability.DISK: "FULL", Durability.MEMORY: "OFF"}
+
+
+class SqliteEngine(Engine):
+    """A write-ahead log, and one connection per thread as SQLite wants it."""
+
+    name = "sqlite3"
+    module = "sqlite3"
+    settings = (
+        "WAL; synchronous FULL when durable, else OFF; one connection per thread; WITHOUT ROWID"
+    )
+
+    def __init__(self, path: Path, setup: Setup) -> None:
+        super().__init__(path, setup)
+        self._db = self._connect()
+        self._db.execute("PRAGMA journal_mode = WAL")
+        self._db.execute("CREATE TABLE IF NOT EXISTS kv (k BLOB PRIMARY KEY, v BLOB) WITHOUT ROWID")
+
+    def _connect(self) -> sqlite3.Connection:
+        db = sqlite3.connect(self.path / "store.db", timeout=BUSY_SECONDS, isolation_level=None)
+        db.execute(f"PRAGMA synchronous = {SYNCHRONOUS[self.setup.durability]}")
+        return db
+
+    def session(self) -> Session:
+        db = self._connect()
+        execute = db.execute
+
+        def put(key: bytes, value: bytes) -> None:
+            execute(UPSERT, (key, value))
+
+        def put_many(pairs: Pairs) -> None:
+            execute("BEGIN")
+            db.executemany(UPSERT, pairs)
+            execute("COMMIT")
+
+        def get(key: bytes) -> bytes | None:
+            row = execute("SELECT v FROM kv WHERE k = ?", (key,)).fetchone()
+            return row[0] if row else None
+
+        return Session(put, put_many, get, db.close)
+
+    def scan(self) -> Iterable[tuple[bytes, bytes]]:
+        return self._db.execute("SELECT k, v FROM kv ORDER BY k")
+
+    def sync(self) -> None:
+        self.flush()
+
+    def flush(self) -> None:
+        self._db.execute("PRAGMA synchronous = FULL")
+        self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+    def close(self) -> None:
+        self._db.close()

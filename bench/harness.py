@@ -1,0 +1,195 @@
+"""Rounds, turns and scratch directories.
+
+Engines take turns inside every round and the order rotates from round to round, so that a slow
+minute of the machine, or the wake of a neighbour's writes, does not always meet the same engine.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import gc
+import itertools
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench import machine
+from bench.engines import Durability, Engine, Setup, open_engine
+from bench.records import records, split
+from bench.result import Series, Turn, Unavailable
+
+TABLE_SHARDS = 16
+DIRECTORY = "build/bench"
+DIRECTORY_VARIABLE = "SHARDKV_BENCH_DIR"
+
+
+def default_directory() -> Path:
+    """Return where scratch files go unless the caller says otherwise: a real disk, not /tmp."""
+    return Path(os.environ.get(DIRECTORY_VARIABLE, DIRECTORY))
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How much to measure. Counts are records."""
+
+    rounds: int = 5
+    seconds: float = 1.2
+    warm_seconds: float = 0.3
+    loop_records: int = 400_000
+    table_records: int = 1_000_000
+    gets: int = 200_000
+    log_records: int = 4_000_000
+    peer_log_records: int = 250_000
+    clean_records: int = 10_000_000
+    heap_records: int = 1_000_000
+    ring_lookups: int = 20_000_000
+
+
+QUICK = Plan(
+    rounds=3,
+    seconds=0.4,
+    warm_seconds=0.1,
+    loop_records=100_000,
+    table_records=200_000,
+    gets=50_000,
+    log_records=500_000,
+    peer_log_records=50_000,
+    clean_records=1_000_000,
+    heap_records=400_000,
+    ring_lookups=5_000_000,
+)
+
+
+@dataclass(frozen=True)
+class Rounds:
+    """All turns of a row or of one of its variants."""
+
+    series: tuple[Series, ...]
+    sync_us: tuple[Turn, ...]
+
+
+class Harness:
+    """What rows share: the plan, the engines that are here, the records, a scratch directory."""
+
+    def __init__(self, plan: Plan, engines: Sequence[str], scratch: Path) -> None:
+        self.plan = plan
+        self.engines = tuple(engines)
+        self.scratch = scratch
+        self._numbers = itertools.count()
+        self._tables: dict[str, Engine] = {}
+        self._open = contextlib.ExitStack()
+
+    def __enter__(self) -> Harness:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._open.close()
+
+    def present(self, *names: str) -> list[str]:
+        """Return those of `names` that run in this benchmark.
+
+        Raises:
+            Unavailable: when none does.
+        """
+        found = [name for name in names if name in self.engines]
+        if not found:
+            raise Unavailable(f"none of {', '.join(names)} is here")
+        return found
+
+    @functools.cached_property
+    def pool(self) -> list[tuple[bytes, bytes]]:
+        """The records that the writing rows share, outside the reach of the garbage collector."""
+        made = records(self.plan.loop_records)
+        gc.collect()
+        gc.freeze()
+        return made
+
+    def rounds(
+        self,
+        names: Sequence[str],
+        turn: Callable[[str], Turn],
+        *,
+        variant: str = "",
+        synced: bool = False,
+    ) -> Rounds:
+        """Give every engine of `names` one turn per round.
+
+        Args:
+            names: engines, in the order of the first round.
+            turn: opens, runs and closes one engine; returns its metrics.
+            variant: what to call this set of rounds, where a row has several.
+            synced: measure the machine's sync time before each round.
+        """
+        turns: dict[str, list[Turn]] = {name: [] for name in names}
+        syncs = []
+        for number in range(self.plan.rounds):
+            if synced:
+                syncs.append(machine.sync_times(self.scratch))
+            shift = number % len(names)
+            for name in [*names[shift:], *names[:shift]]:
+                turns[name].append(_without_gc(turn, name))
+        return Rounds(tuple(Series.of(name, variant, turns[name]) for name in names), tuple(syncs))
+
+    @contextlib.contextmanager
+    def directory(self) -> Iterator[Path]:
+        """Lend an empty directory; afterwards nothing of it is left, nor left to write."""
+        path = self.scratch / f"{next(self._numbers):04}"
+        path.mkdir()
+        try:
+            yield path
+        finally:
+            shutil.rmtree(path)
+            os.sync()  # the next engine's syncs must not carry this one's pages
+
+    @contextlib.contextmanager
+    def store(self, name: str, setup: Setup) -> Iterator[Engine]:
+        """Open a fresh store of engine `name`, and remove it afterwards."""
+        with self.directory() as path, open_engine(name, path, setup) as engine:
+            yield engine
+
+    def table(self, name: str) -> Engine:
+        """Return the flushed store of engine `name` that the reading rows share until the end."""
+        if name not in self._tables:
+            engine = self._open.enter_context(
+                self.store(name, Setup(Durability.MEMORY, shards=TABLE_SHARDS))
+            )
+            _load(engine, self.table_records)
+            self._tables[name] = engine
+        return self._tables[name]
+
+    @functools.cached_property
+    def table_records(self) -> list[tuple[bytes, bytes]]:
+        """The records of the reading rows in key order, so that every engine packs its pages."""
+        made = sorted(records(self.plan.table_records))
+        gc.collect()
+        gc.freeze()
+        return made
+
+
+def _load(engine: Engine, rows: list[tuple[bytes, bytes]]) -> None:
+    session = engine.session()
+    for batch in split(rows, 10_000):
+        session.put_many(batch)
+    session.close()
+    engine.sync()
+    engine.flush()
+
+
+def _without_gc(turn: Callable[[str], Turn], name: str) -> Turn:
+    gc.collect()
+    gc.disable()
+    try:
+        return turn(name)
+    finally:
+        gc.enable()
+
+
+@contextlib.contextmanager
+def stopwatch() -> Iterator[Callable[[], float]]:
+    """Yield a function that returns the seconds since the block began."""
+    begin = time.perf_counter()
+    yield lambda: time.perf_counter() - begin

@@ -1,0 +1,29 @@
+"""Row 13: what an unflushed record costs beside its place in the log."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bench import jobs
+from bench.harness import Harness
+from bench.result import RowResult, Series
+
+if TYPE_CHECKING:
+    from bench.rows import Row
+
+
+def heap(row: Row, harness: Harness) -> RowResult:
+    """Row 13: growth of the process's anonymous memory per unflushed record.
+
+    Tables grow by doubling, so the figure depends on where one looks. The median of samples between
+    half of the records and all of them is judged; the worst is reported beside it.
+    """
+    (name,) = harness.present("shardkv")
+    count = harness.plan.heap_records
+    turns = []
+    for _ in range(harness.plan.rounds):
+        with harness.directory() as path:
+            turns.append(jobs.run("heap", name, path, count))
+    return RowResult(
+        row.number, row.work, (Series.of(name, "", turns),), settings={"records": count}
+    )

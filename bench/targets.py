@@ -1,0 +1,115 @@
+"""The targets: what each row must meet (floor) and reach for. Only this file holds the numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from bench.result import RowResult, Series, Spread
+
+SUBJECT = "shardkv"
+
+
+@dataclass(frozen=True)
+class Target:
+    """One demand on one row.
+
+    Args:
+        row: number of the row.
+        metric: what is judged, as the row names it.
+        peer: engine whose figure divides ours, round by round; None judges our figure itself.
+        peer_metric: the peer's metric where it differs from ours.
+        variant: variant of the row.
+        floor: value that must be met; None when there is only a value to reach for.
+        reach: value to reach for; None when the floor is all.
+        lower_is_better: for times and sizes.
+    """
+
+    row: int
+    metric: str
+    peer: str | None = None
+    peer_metric: str | None = None
+    variant: str = ""
+    floor: float | None = None
+    reach: float | None = None
+    lower_is_better: bool = False
+
+
+TARGETS = (
+    Target(1, "per_s", "plyvel", floor=1.3, reach=1.5),
+    Target(2, "per_s", "plyvel", variant="4 threads", floor=1.5, reach=3.0),
+    Target(2, "per_s", "plyvel", variant="16 threads", floor=1.5, reach=3.0),
+    Target(2, "per_s", "plyvel", variant="64 threads", floor=1.3, reach=3.0),
+    Target(2, "per_s", "py-lmdb", variant="64 threads", floor=10.0),
+    Target(2, "per_s", "rocksdict", variant="64 threads", floor=10.0),
+    Target(2, "per_s", "sqlite3", variant="64 threads", floor=10.0),
+    Target(4, "synced_per_s", "plyvel", "loop_per_s", floor=2.0),
+    Target(4, "synced_per_s", "rocksdict", "loop_per_s", floor=3.0),
+    Target(4, "synced_per_s", reach=1e6),
+    Target(5, "per_s", "rocksdict", floor=3.0),
+    Target(5, "per_s", "plyvel", floor=3.0),
+    Target(5, "per_s", reach=2e6),
+    Target(8, "per_s", "py-lmdb", floor=0.9, reach=1.2),
+    Target(8, "per_s", "plyvel", floor=3.0),
+    Target(9, "per_s", "py-lmdb", floor=0.6),
+    Target(9, "per_s", "plyvel", reach=1.0),
+    Target(11, "s_per_gb", variant="cold cache", floor=3.0, reach=1.2, lower_is_better=True),
+    Target(12, "open_ms", floor=15.0, reach=5.0, lower_is_better=True),
+    Target(13, "heap_bytes", floor=40.0, reach=24.0, lower_is_better=True),
+    Target(14, "per_s", floor=50e6, reach=100e6),
+    Target(14, "max_share", floor=1.05, lower_is_better=True),
+)
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """A target beside what was measured; `measured` is None when an engine did not run."""
+
+    target: Target
+    measured: Spread | None
+
+    @property
+    def verdict(self) -> str:
+        """Return "reach", "pass", "fail", "below reach" (there is no floor) or "not measured"."""
+        if self.measured is None:
+            return "not measured"
+        if self._meets(self.target.reach):
+            return "reach"
+        if self.target.floor is None:
+            return "below reach"
+        return "pass" if self._meets(self.target.floor) else "fail"
+
+    def _meets(self, bound: float | None) -> bool:
+        if bound is None or self.measured is None:
+            return False
+        return (
+            self.measured.median <= bound
+            if self.target.lower_is_better
+            else self.measured.median >= bound
+        )
+
+
+def judge(row: RowResult, targets: Sequence[Target] = TARGETS) -> list[Judgement]:
+    """Hold every target of `row` against its series."""
+    return [
+        Judgement(target, _measure(row, target)) for target in targets if target.row == row.number
+    ]
+
+
+def _measure(row: RowResult, target: Target) -> Spread | None:
+    ours = row.find(SUBJECT, target.variant)
+    if ours is None:
+        return None
+    if target.peer is None:
+        return Spread.of(ours.metrics[target.metric])
+    theirs = row.find(target.peer, target.variant)
+    return None if theirs is None else Spread.of(_ratios(ours, theirs, target))
+
+
+def _ratios(ours: Series, theirs: Series, target: Target) -> list[float]:
+    # Round by round: what slows the machine for a while slows both sides of one ratio.
+    peer_metric = target.peer_metric or target.metric
+    return [
+        our / their
+        for our, their in zip(ours.metrics[target.metric], theirs.metrics[peer_metric], strict=True)
+    ]

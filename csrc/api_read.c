@@ -1,0 +1,302 @@
+/* L4 house. The contract's reading half. */
+#include "flush_path.h"
+#include "hash.h"
+#include "io.h"
+#include "memory.h"
+#include "msgpack.h"
+#include "read_path.h"
+#include "scan_path.h"
+#include "store.h"
+
+
+static skv_slice slice_of(const char *data, size_t bytes)
+{
+    return (skv_slice){(const uint8_t *)data, bytes};
+}
+
+static skv_code closed(skv_error *err)
+{
+    return skv_fail(err, SKV_CLOSED, "the snapshot's store is closed");
+}
+
+/* -- one key -------------------------------------------------------------------------------------------------------- */
+
+static skv_code copy_value(void *context, const skv_record *record, skv_error *err)
+{
+    skv_io *io = context;
+    skv_code code = skv_io_room(io, record->value.bytes);
+    (void)err;
+    if (code == SKV_OK)
+        skv_io_append(io, record->value.data, record->value.bytes);
+    return code;
+}
+
+static skv_code copy_bin(void *context, const skv_record *record, skv_error *err)
+{
+    (void)err;
+    return skv_io_append_bin(context, record->value);
+}
+
+/* Read from the snapshot, or the latest; wait_seqno as skv_read_latest. */
+static skv_code find(skv_store *store, skv_snapshot *snapshot, skv_slice key, skv_read_use use, uint64_t *wait_seqno,
+                     skv_io *io)
+{
+    skv_code code = skv_write_check(key.bytes, 0, &io->error);
+    if (code != SKV_OK)
+        return code;
+    if (!snapshot)
+        return skv_read_latest(&store->parts, key, use, io, wait_seqno, &io->error);
+    skv_lock(&snapshot->lock);
+    code = snapshot->dead ? closed(&io->error) : skv_read_snapshot(snapshot, key, use, io, &io->error);
+    skv_unlock(&snapshot->lock);
+    return code;
+}
+
+/* P3: what a power cut could still take back is not shown. AGAIN: io->seqno is what to wait for. */
+static skv_code wait_for(skv_store *store, uint64_t wait_seqno, skv_io *io)
+{
+    if (!wait_seqno)
+        return SKV_OK;
+    io->seqno = wait_seqno;
+    return skv_log_wait(store->parts.log, wait_seqno, SKV_SLICE_NS, &io->error);
+}
+
+int64_t skv_get(skv_store *store, skv_snapshot *snapshot, const char *key, size_t key_bytes, skv_io *io)
+{
+    uint64_t wait_seqno = 0;
+    skv_code code = skv_store_enter(store, &io->error), waited;
+    if (code != SKV_OK)
+        return code;
+    io->bytes = 0;
+    code = find(store, snapshot, slice_of(key, key_bytes), copy_value, &wait_seqno, io);
+    if (code == SKV_OK || code == SKV_NOT_FOUND) {
+        waited = wait_for(store, wait_seqno, io);
+        if (waited == SKV_POISONED || (waited == SKV_AGAIN && code == SKV_OK))
+            code = waited;
+    }
+    skv_store_leave(store);
+    return code == SKV_OK ? (int64_t)io->bytes : code;
+}
+
+skv_code skv_contains(skv_store *store, skv_snapshot *snapshot, const char *key, size_t key_bytes, skv_io *io)
+{
+    uint64_t wait_seqno = 0;
+    skv_code code = skv_store_enter(store, &io->error), waited;
+    if (code != SKV_OK)
+        return code;
+    code = find(store, snapshot, slice_of(key, key_bytes), NULL, &wait_seqno, io);
+    waited = code == SKV_OK || code == SKV_NOT_FOUND ? wait_for(store, wait_seqno, io) : SKV_OK;
+    skv_store_leave(store);
+    return waited == SKV_OK ? code : waited;
+}
+
+/* -- many keys ------------------------------------------------------------------------------------------------------ */
+
+static skv_code take_key(skv_unpack *in, skv_slice *out, uint32_t item, skv_io *io)
+{
+    if (skv_unpack_bin(in, out))
+        return SKV_OK;
+    return skv_fail_at(&io->error, SKV_WRONG_TYPE, "", item, 0, "item %u: the key is not bytes%s", item,
+                       skv_unpack_kind(in) == SKV_MP_STR ? " but str; use store.namespace() for typed keys" : "");
+}
+
+static skv_code find_keys(skv_store *store, skv_snapshot *snapshot, skv_unpack *in, uint32_t count, skv_io *io)
+{
+    uint64_t wait_seqno = 0;
+    skv_code code = skv_io_room(io, SKV_MP_HEAD_MAX + count);
+    io->bytes = 5;
+    for (uint32_t i = 0; i < count && code == SKV_OK; i++) {
+        skv_slice key;
+        code = take_key(in, &key, i, io);
+        if (code == SKV_OK)
+            code = find(store, snapshot, key, copy_bin, &wait_seqno, io);
+        if (code == SKV_NOT_FOUND && (code = skv_io_room(io, 1)) == SKV_OK)
+            io->data[io->bytes++] = SKV_MP_NIL_BYTE;
+    }
+    if (code != SKV_OK)
+        return code;
+    (void)skv_pack_array5(io->data, count);
+    return wait_for(store, wait_seqno, io);
+}
+
+int64_t skv_get_many(skv_store *store, skv_snapshot *snapshot, const char *blob, size_t blob_bytes, skv_io *io)
+{
+    skv_unpack in = {(const uint8_t *)blob, (const uint8_t *)blob + blob_bytes};
+    uint32_t count = 0;
+    skv_code code = skv_store_enter(store, &io->error);
+    if (code != SKV_OK)
+        return code;
+    io->bytes = 0;
+    if (!skv_unpack_array(&in, &count) || count > blob_bytes)
+        code = skv_fail(&io->error, SKV_WRONG_TYPE, "the keys are not an array");
+    else
+        code = find_keys(store, snapshot, &in, count, io);
+    skv_store_leave(store);
+    return code == SKV_OK ? (int64_t)io->bytes : code;
+}
+
+int64_t skv_count(skv_store *store, skv_io *io)
+{
+    uint64_t keys = 0, wait_seqno = 0;
+    skv_code code = skv_store_enter(store, &io->error);
+    if (code != SKV_OK)
+        return code;
+    code = skv_read_count(&store->parts, &keys, &wait_seqno, &io->error);
+    if (code == SKV_OK)
+        code = wait_for(store, wait_seqno, io);
+    else if (code == SKV_AGAIN)
+        io->seqno = 0; /* a flush has to end first: nothing to wait for but time */
+    skv_store_leave(store);
+    return code == SKV_OK ? (int64_t)keys : code;
+}
+
+/* -- snapshots and scans -------------------------------------------------------------------------------------------- */
+
+static skv_code open_snapshot(skv_store *store, skv_snapshot **out, skv_io *io)
+{
+    skv_code code = skv_snapshot_take(&store->parts, out, &io->error);
+    if (code == SKV_OK)
+        (*out)->owner = store;
+    return code;
+}
+
+/* AGAIN: the snapshot is there, io->seqno has to be waited for before it is read. */
+skv_code skv_snapshot_open(skv_store *store, skv_snapshot **out, skv_io *io)
+{
+    skv_code code = skv_store_enter(store, &io->error);
+    *out = NULL;
+    if (code != SKV_OK)
+        return code;
+    code = open_snapshot(store, out, io);
+    if (code == SKV_OK)
+        code = wait_for(store, (*out)->wait_seqno, io);
+    if (code != SKV_OK && code != SKV_AGAIN && *out) {
+        skv_snapshot_end(*out);
+        skv_snapshot_release(*out);
+        *out = NULL;
+    }
+    skv_store_leave(store);
+    return code;
+}
+
+uint64_t skv_snapshot_seqno(const skv_snapshot *snapshot)
+{
+    return snapshot->seqno;
+}
+
+void skv_snapshot_free(skv_snapshot *snapshot)
+{
+    skv_store *store;
+    skv_error ignored;
+    if (!snapshot)
+        return;
+    store = snapshot->owner;
+    if (atomic_load(&store->forked))
+        return; /* the parent's memory: its locks may be held by threads that do not exist here */
+    if (skv_store_enter(store, &ignored) == SKV_OK) {
+        skv_snapshot_end(snapshot);
+        skv_flush_retire(&store->parts);
+        skv_store_leave(store);
+    }
+    if (snapshot->dead)
+        skv_snapshot_release(snapshot);
+}
+
+static skv_code check_bound(size_t bytes, skv_error *err)
+{
+    if (bytes <= SKV_KEY_BYTES_MAX)
+        return SKV_OK;
+    return skv_fail(err, SKV_KEY_TOO_LONG, "a bound of the scan has %zu bytes; at most %d", bytes, SKV_KEY_BYTES_MAX);
+}
+
+static skv_code begin_scan(skv_snapshot *snapshot, skv_slice start, skv_slice stop, int flags, skv_scan **out,
+                           skv_error *err)
+{
+    skv_code code;
+    skv_lock(&snapshot->lock);
+    code = snapshot->dead ? closed(err) : skv_scan_begin(snapshot, start, stop, flags, out, err);
+    skv_unlock(&snapshot->lock);
+    return code;
+}
+
+/* A scan of no snapshot takes one of its own; it is freed with the scan. */
+static skv_code scan_now(skv_store *store, skv_slice start, skv_slice stop, int flags, skv_scan **out, skv_io *io)
+{
+    skv_snapshot *own;
+    skv_code code = open_snapshot(store, &own, io);
+    if (code != SKV_OK)
+        return code;
+    own->owned_by_scan = true;
+    code = begin_scan(own, start, stop, flags, out, &io->error);
+    if (code == SKV_OK)
+        return wait_for(store, own->wait_seqno, io);
+    skv_snapshot_end(own);
+    skv_snapshot_release(own);
+    return code;
+}
+
+skv_code skv_scan_open(skv_store *store, skv_snapshot *snapshot, const char *start, size_t start_bytes,
+                       const char *stop, size_t stop_bytes, int flags, skv_scan **out, skv_io *io)
+{
+    skv_slice from = slice_of(start, start_bytes), to = slice_of(stop, stop_bytes);
+    skv_code code = skv_store_enter(store, &io->error);
+    *out = NULL;
+    if (code != SKV_OK)
+        return code;
+    code = check_bound(start_bytes, &io->error);
+    if (code == SKV_OK)
+        code = check_bound(stop_bytes, &io->error);
+    if (code == SKV_OK)
+        code = snapshot ? begin_scan(snapshot, from, to, flags, out, &io->error)
+                        : scan_now(store, from, to, flags, out, io);
+    skv_store_leave(store);
+    return code;
+}
+
+int64_t skv_scan_next(skv_scan *scan, uint32_t rows_max, uint32_t bytes_max, skv_io *io)
+{
+    skv_snapshot *snapshot = skv_scan_snapshot(scan);
+    skv_store *store = snapshot->owner;
+    int64_t rows;
+    skv_code code = skv_store_enter(store, &io->error);
+    if (code != SKV_OK)
+        return code;
+    io->bytes = 0;
+    skv_lock(&snapshot->lock);
+    rows = snapshot->dead ? closed(&io->error) : skv_scan_rows(scan, rows_max, bytes_max, io);
+    skv_unlock(&snapshot->lock);
+    skv_store_leave(store);
+    return rows;
+}
+
+void skv_scan_free(skv_scan *scan)
+{
+    skv_snapshot *snapshot;
+    skv_store *store;
+    skv_error ignored;
+    bool entered;
+    if (!scan)
+        return;
+    snapshot = skv_scan_snapshot(scan);
+    store = snapshot->owner;
+    if (atomic_load(&store->forked))
+        return;
+    entered = skv_store_enter(store, &ignored) == SKV_OK;
+    skv_lock(&snapshot->lock);
+    skv_scan_end(scan);
+    skv_unlock(&snapshot->lock);
+    if (entered)
+        skv_store_leave(store);
+    if (snapshot->owned_by_scan)
+        skv_snapshot_free(snapshot);
+}
+
+skv_code skv_flush_upto(skv_store *store, uint64_t seqno, uint32_t slice_ms, skv_io *io)
+{
+    skv_code code = skv_store_enter(store, &io->error);
+    if (code != SKV_OK)
+        return code;
+    code = skv_flush_upto_seqno(&store->parts, seqno, slice_ms * SKV_NS_PER_MS, &io->error);
+    skv_store_leave(store);
+    return code;
+}

@@ -1,0 +1,258 @@
+/* L4 house. The contract's writing half: check the arguments, call one path, return its code. */
+#include "hash.h"
+#include "io.h"
+#include "memory.h"
+#include "msgpack.h"
+#include "read_path.h"
+#include "store.h"
+
+static skv_slice slice_of(const char *data, size_t bytes)
+{
+    return (skv_slice){(const uint8_t *)data, bytes};
+}
+
+static skv_code enter_to_write(skv_store *store, skv_io *io)
+{
+    skv_code code = skv_store_enter(store, &io->error);
+    if (code != SKV_OK || !store->readonly)
+        return code;
+    skv_store_leave(store);
+    return skv_fail(&io->error, SKV_READ_ONLY, "the store %s was opened read-only", store->path);
+}
+
+static skv_code append_put(skv_store *store, skv_slice key, skv_slice value, int ack, skv_io *io)
+{
+    skv_write_op op = {.record = {.key = key, .value = value}};
+    skv_code code = skv_write_check(key.bytes, value.bytes, &io->error);
+    return code == SKV_OK ? skv_write_append(&store->parts, &op, 1, ack, &io->seqno, &io->error) : code;
+}
+
+int64_t skv_put(skv_store *store, const char *key, size_t key_bytes, const char *value, size_t value_bytes, int ack,
+                skv_io *io)
+{
+    skv_code code = enter_to_write(store, io);
+    if (code != SKV_OK)
+        return code;
+    code = append_put(store, slice_of(key, key_bytes), slice_of(value, value_bytes), ack, io);
+    if (code == SKV_OK)
+        code = skv_write_wait(&store->parts, io->seqno, ack, &io->error);
+    skv_store_leave(store);
+    return code == SKV_OK ? (int64_t)io->seqno : code;
+}
+
+/* -- deletes -------------------------------------------------------------------------------------------------------- */
+
+static skv_code keep_value(void *context, const skv_record *record, skv_error *err)
+{
+    skv_io *io = context;
+    skv_code code;
+    (void)err;
+    io->bytes = 0;
+    code = skv_io_room(io, record->value.bytes);
+    if (code == SKV_OK)
+        skv_io_append(io, record->value.data, record->value.bytes);
+    return code;
+}
+
+/* Read the version, delete on condition that it still holds; begin again when somebody was quicker. */
+static skv_code delete_present(skv_store *store, skv_slice key, skv_read_use use, int ack, skv_io *io)
+{
+    skv_code code = skv_write_check(key.bytes, 0, &io->error);
+    while (code == SKV_OK) {
+        skv_write_op op = {.record = {.key = key, .flags = SKV_RECORD_DELETE}};
+        skv_version version;
+        code = skv_read_version(&store->parts, key, use, io, &version, &io->error);
+        if (code != SKV_OK)
+            return code;
+        code = skv_write_append_if(&store->parts, &op, version, ack, &io->seqno, &io->error);
+        if (code != SKV_CONFLICT)
+            return code;
+        code = SKV_OK;
+    }
+    return code;
+}
+
+static skv_code delete_and_wait(skv_store *store, skv_slice key, skv_read_use use, int ack, skv_io *io)
+{
+    skv_code code = enter_to_write(store, io);
+    if (code != SKV_OK)
+        return code;
+    code = delete_present(store, key, use, ack, io);
+    if (code == SKV_OK)
+        code = skv_write_wait(&store->parts, io->seqno, ack, &io->error);
+    skv_store_leave(store);
+    return code;
+}
+
+skv_code skv_delete(skv_store *store, const char *key, size_t key_bytes, int ack, skv_io *io)
+{
+    return delete_and_wait(store, slice_of(key, key_bytes), NULL, ack, io);
+}
+
+skv_code skv_pop(skv_store *store, const char *key, size_t key_bytes, int ack, skv_io *io)
+{
+    return delete_and_wait(store, slice_of(key, key_bytes), keep_value, ack, io);
+}
+
+/* -- batches -------------------------------------------------------------------------------------------------------- */
+
+static skv_code refuse_item(skv_io *io, uint32_t item, const char *what)
+{
+    return skv_fail_at(&io->error, SKV_WRONG_TYPE, "", item, 0, "item %u: %s", item, what);
+}
+
+static skv_code take_bytes(skv_unpack *in, skv_slice *out, uint32_t item, const char *what, skv_io *io)
+{
+    if (skv_unpack_bin(in, out))
+        return SKV_OK;
+    if (skv_unpack_kind(in) == SKV_MP_STR)
+        return refuse_item(io, item, "a str where bytes belong; use store.namespace() for typed keys and values");
+    return refuse_item(io, item, what);
+}
+
+/* One item of an array: a key to delete, or a pair to put. */
+static skv_code take_item(skv_unpack *in, skv_write_op *op, uint32_t item, skv_io *io)
+{
+    uint32_t pair;
+    skv_code code;
+    if (skv_unpack_kind(in) != SKV_MP_ARRAY) {
+        op->record.flags = SKV_RECORD_DELETE;
+        return take_bytes(in, &op->record.key, item, "neither a key nor a (key, value) pair of bytes", io);
+    }
+    if (!skv_unpack_array(in, &pair) || pair != 2)
+        return refuse_item(io, item, "not a pair of key and value");
+    code = take_bytes(in, &op->record.key, item, "the key is not bytes", io);
+    return code == SKV_OK ? take_bytes(in, &op->record.value, item, "the value is not bytes", io) : code;
+}
+
+static skv_code take_pair(skv_unpack *in, skv_write_op *op, uint32_t item, skv_io *io)
+{
+    skv_code code = take_bytes(in, &op->record.key, item, "the key is not bytes", io);
+    return code == SKV_OK ? take_bytes(in, &op->record.value, item, "the value is not bytes", io) : code;
+}
+
+static skv_code take_ops(skv_unpack *in, skv_write_op *ops, uint32_t count, bool map, skv_io *io)
+{
+    uint64_t bytes = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        skv_code code = map ? take_pair(in, &ops[i], i, io) : take_item(in, &ops[i], i, io);
+        if (code == SKV_OK)
+            code = skv_write_check(ops[i].record.key.bytes, ops[i].record.value.bytes, &io->error);
+        if (code != SKV_OK)
+            return code;
+        if (!ops[i].record.value.data)
+            ops[i].record.value.data = ops[i].record.key.data; /* empty, but never a null pointer */
+        bytes += ops[i].record.key.bytes + ops[i].record.value.bytes;
+    }
+    if (bytes > SKV_BATCH_BYTES_MAX)
+        return skv_fail(&io->error, SKV_VALUE_TOO_LARGE, "the batch has %llu bytes of keys and values; at most %d",
+                        (unsigned long long)bytes, SKV_BATCH_BYTES_MAX);
+    return SKV_OK;
+}
+
+static skv_code apply_blob(skv_store *store, skv_slice blob, int ack, skv_io *io)
+{
+    skv_unpack in = {blob.data, blob.data + blob.bytes};
+    uint32_t count;
+    skv_write_op *ops;
+    skv_code code;
+    bool map = skv_unpack_map(&in, &count);
+    if (!map && !skv_unpack_array(&in, &count))
+        return refuse_item(io, 0, "a batch is a map or an array");
+    if (count > blob.bytes) /* an item takes at least one byte: a length alone never allocates */
+        return refuse_item(io, 0, "the batch ends too early");
+    io->seqno = skv_last_seqno(store);
+    if (!count)
+        return SKV_OK;
+    ops = skv_alloc(count * sizeof ops[0]);
+    if (!ops)
+        return skv_fail(&io->error, SKV_NO_MEMORY, "out of memory: a batch of %u", count);
+    code = take_ops(&in, ops, count, map, io);
+    if (code == SKV_OK)
+        code = skv_write_append(&store->parts, ops, count, ack, &io->seqno, &io->error);
+    skv_release(ops);
+    return code;
+}
+
+skv_code skv_apply(skv_store *store, const char *blob, size_t blob_bytes, int ack, skv_io *io)
+{
+    skv_code code = enter_to_write(store, io);
+    if (code != SKV_OK)
+        return code;
+    code = apply_blob(store, slice_of(blob, blob_bytes), ack, io);
+    if (code == SKV_OK)
+        code = skv_write_wait(&store->parts, io->seqno, ack, &io->error);
+    skv_store_leave(store);
+    return code;
+}
+
+static skv_code delete_keys(skv_store *store, skv_unpack *in, uint32_t count, int ack, skv_io *io)
+{
+    uint64_t deleted = 0, newest = 0;
+    skv_code code = SKV_OK;
+    for (uint32_t i = 0; i < count && code == SKV_OK; i++) {
+        skv_slice key;
+        code = take_bytes(in, &key, i, "the key is not bytes", io);
+        if (code == SKV_OK)
+            code = delete_present(store, key, NULL, ack, io);
+        if (code == SKV_OK) {
+            deleted++;
+            newest = io->seqno;
+        }
+        code = code == SKV_NOT_FOUND ? SKV_OK : code;
+    }
+    io->bytes = deleted;
+    io->seqno = newest;
+    return code == SKV_OK ? skv_write_wait(&store->parts, newest, ack, &io->error) : code;
+}
+
+skv_code skv_delete_many(skv_store *store, const char *blob, size_t blob_bytes, int ack, skv_io *io)
+{
+    skv_unpack in = {(const uint8_t *)blob, (const uint8_t *)blob + blob_bytes};
+    uint32_t count;
+    skv_code code = enter_to_write(store, io);
+    if (code != SKV_OK)
+        return code;
+    code = skv_unpack_array(&in, &count) ? delete_keys(store, &in, count, ack, io)
+                                         : refuse_item(io, 0, "the keys are not an array");
+    skv_store_leave(store);
+    return code;
+}
+
+/* -- waiting -------------------------------------------------------------------------------------------------------- */
+
+skv_code skv_wait(skv_store *store, uint64_t seqno, uint32_t slice_ms, skv_io *io)
+{
+    skv_code code = skv_store_enter(store, &io->error);
+    if (code == SKV_CLOSED && atomic_load(&store->last_durable) >= seqno)
+        return SKV_OK;
+    if (code != SKV_OK)
+        return code;
+    code = skv_log_wait(store->parts.log, seqno, slice_ms * SKV_NS_PER_MS, &io->error);
+    skv_store_leave(store);
+    return code;
+}
+
+uint64_t skv_last_seqno(skv_store *store)
+{
+    skv_error ignored;
+    uint64_t seqno;
+    if (skv_store_enter(store, &ignored) != SKV_OK)
+        return atomic_load(&store->last_durable);
+    skv_log_lock(store->parts.log);
+    seqno = skv_log_last(store->parts.log);
+    skv_log_unlock(store->parts.log);
+    skv_store_leave(store);
+    return seqno;
+}
+
+uint64_t skv_durable_seqno(skv_store *store)
+{
+    skv_error ignored;
+    uint64_t seqno;
+    if (skv_store_enter(store, &ignored) != SKV_OK)
+        return atomic_load(&store->last_durable);
+    seqno = skv_log_durable(store->parts.log);
+    skv_store_leave(store);
+    return seqno;
+}

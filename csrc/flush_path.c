@@ -1,0 +1,314 @@
+/* L3 path. Flushing. */
+#include "flush_path.h"
+
+#include "memory.h"
+
+/* Pages a unit may make dirty: LMDB holds them in memory until the commit, and one sync carries them. */
+#define UNIT_PAGES 16384
+#define UNIT_BYTES ((uint64_t)64 << 20)
+#define RESOLVE_AT_ONCE 256
+#define LONG_LOG_BUDGETS 3
+
+/* -- choosing ------------------------------------------------------------------------------------------------------- */
+
+typedef struct {
+    skv_lane *largest, *oldest, *asked;
+    uint64_t largest_bytes, oldest_seqno;
+} candidates;
+
+static candidates look_at_lanes(skv_parts *parts)
+{
+    candidates found = {.oldest_seqno = UINT64_MAX};
+    uint64_t target = atomic_load(&parts->flush_target);
+    for (uint32_t i = 0; i < parts->lane_count; i++) {
+        skv_lane *lane = &parts->lanes[i];
+        skv_index_size size = skv_lane_measure(lane);
+        if (!size.first_seqno)
+            continue;
+        if (size.bytes > found.largest_bytes) {
+            found.largest_bytes = size.bytes;
+            found.largest = lane;
+        }
+        if (size.first_seqno < found.oldest_seqno) {
+            found.oldest_seqno = size.first_seqno;
+            found.oldest = lane;
+        }
+        if (size.first_seqno <= target)
+            found.asked = lane;
+    }
+    return found;
+}
+
+static bool log_is_long(skv_parts *parts)
+{
+    return skv_log_bytes(parts->log) > LONG_LOG_BUDGETS * parts->pressure.budget_bytes && !parts->snapshot_count;
+}
+
+static skv_lane *choose(skv_parts *parts)
+{
+    unsigned long long target = atomic_load(&parts->flush_target);
+    candidates found = look_at_lanes(parts);
+    if (found.asked)
+        return found.asked;
+    if (target) /* nothing up to it is left; a target raised meanwhile stays */
+        (void)atomic_compare_exchange_strong(&parts->flush_target, &target, 0);
+    if (found.oldest && log_is_long(parts))
+        return found.oldest;
+    return skv_pressure_wants_flush(&parts->pressure) ? found.largest : NULL;
+}
+
+/* -- one lane ------------------------------------------------------------------------------------------------------- */
+
+/* Close the active generation and give the lane a new one, unless a sealed one is still waiting. */
+static skv_code seal(skv_parts *parts, skv_lane *lane, skv_error *err)
+{
+    skv_index *fresh = skv_index_create(skv_log_slots(parts->log));
+    if (!fresh)
+        return skv_fail(err, SKV_NO_MEMORY, "out of memory");
+    skv_log_lock(parts->log);
+    skv_lock(&lane->lock);
+    if (!lane->sealed) {
+        uint64_t file_bytes, leaf_pages;
+        lane->sealed = lane->active;
+        lane->active = fresh;
+        lane->sealed_seqno = skv_log_last(parts->log);
+        skv_shard_measure(lane->shard, &lane->base_records, &file_bytes, &leaf_pages);
+        lane->applying = false;
+        fresh = NULL;
+    }
+    skv_unlock(&lane->lock);
+    skv_log_unlock(parts->log);
+    skv_index_release(fresh);
+    return SKV_OK;
+}
+
+/* A shard must never be ahead of the log: after a crash the log has to explain everything in it. */
+static skv_code wait_until_durable(skv_parts *parts, uint64_t seqno, skv_error *err)
+{
+    skv_code code;
+    do
+        code = skv_log_wait(parts->log, seqno, SKV_SLICE_NS, err);
+    while (code == SKV_AGAIN);
+    return code;
+}
+
+static skv_code sort_sealed(skv_parts *parts, skv_lane *lane, skv_run **out, skv_error *err)
+{
+    uint64_t keys;
+    skv_lock(&lane->lock);
+    keys = skv_index_measure(lane->sealed).keys;
+    *out = skv_run_create((uint32_t)keys);
+    if (*out)
+        skv_index_copy(lane->sealed, (*out)->positions);
+    skv_unlock(&lane->lock);
+    if (*out && skv_run_sort(*out, skv_log_slots(parts->log)) == SKV_OK)
+        return SKV_OK;
+    skv_run_release(*out);
+    return skv_fail(err, SKV_NO_MEMORY, "out of memory: cannot sort %llu records for a flush", (unsigned long long)keys);
+}
+
+/* Somebody counts keys: learn which of the sealed ones are in the shard already, before the first unit goes in. */
+static skv_code begin_applying(skv_lane *lane, skv_error *err)
+{
+    skv_lane_below below = {.lane = lane};
+    uint64_t left = 1;
+    skv_code code = skv_shard_read_begin(lane->shard, &below.txn, err);
+    while (code == SKV_OK && left) {
+        skv_lock(&lane->lock);
+        if (lane->counted && !lane->applying)
+            (void)skv_index_delta(lane->sealed, RESOLVE_AT_ONCE, skv_lane_is_below, &below, &left, &code);
+        else
+            left = 0;
+        if (code == SKV_OK && !left)
+            lane->applying = true;
+        skv_unlock(&lane->lock);
+    }
+    if (below.txn)
+        skv_shard_read_end(lane->shard, below.txn);
+    return code;
+}
+
+/* How many records may go into one unit: as many as make UNIT_PAGES dirty, judged by how densely they fall. */
+static uint32_t unit_records(const skv_lane *lane, uint32_t count)
+{
+    uint64_t records, file_bytes, leaf_pages, per_page;
+    skv_shard_measure(lane->shard, &records, &file_bytes, &leaf_pages);
+    per_page = leaf_pages ? count / leaf_pages : count;
+    per_page = per_page ? per_page : 1;
+    return UNIT_PAGES * per_page < count ? (uint32_t)(UNIT_PAGES * per_page) : count;
+}
+
+/* Apply records from *at on until the unit is full. */
+static skv_code apply_unit(skv_parts *parts, skv_shard *shard, const skv_run *run, uint32_t most, uint32_t *at,
+                           skv_error *err)
+{
+    uint64_t bytes = 0;
+    skv_code code = skv_shard_reserve(shard, UNIT_BYTES / 4, err);
+    if (code == SKV_OK)
+        code = skv_shard_apply_begin(shard, err);
+    for (uint32_t done = 0; code == SKV_OK && *at < run->count && done < most && bytes < UNIT_BYTES; done++, ++*at) {
+        skv_record record;
+        skv_slots_read(skv_log_slots(parts->log), run->positions[*at], &record);
+        bytes += skv_record_bytes(&record);
+        code = skv_record_verify(&record)
+                   ? skv_shard_apply(shard, &record, err)
+                   : skv_fail_at(err, SKV_CORRUPT, "log", 0, record.seqno,
+                                 "the record with seqno %llu fails its checksum on its way to %s",
+                                 (unsigned long long)record.seqno, skv_shard_name(shard));
+    }
+    if (code != SKV_OK)
+        skv_shard_apply_abort(shard);
+    return code;
+}
+
+/* Rest as long as was worked, while there is room: what a flush writes competes with the log's syncs. */
+static void pace(skv_parts *parts, const atomic_bool *stop, uint64_t spent_ns)
+{
+    unsigned seen = skv_event_read(&parts->pressure.wanted);
+    if (skv_pressure_level(&parts->pressure) < 60 && !atomic_load(stop) && !atomic_load(&parts->flush_target))
+        skv_event_wait(&parts->pressure.wanted, seen, spent_ns < SKV_NS_PER_S ? spent_ns : SKV_NS_PER_S);
+}
+
+static skv_code apply_run(skv_parts *parts, skv_lane *lane, const skv_run *run, const atomic_bool *stop, skv_error *err)
+{
+    skv_code code = SKV_OK;
+    uint32_t at = 0, most = unit_records(lane, run->count);
+    while (code == SKV_OK && at < run->count) {
+        uint64_t began = skv_now_ns();
+        uint32_t from = at;
+        code = apply_unit(parts, lane->shard, run, most, &at, err);
+        if (code == SKV_OK)
+            code = skv_shard_apply_commit(
+                lane->shard, at == run->count ? lane->sealed_seqno : skv_shard_applied(lane->shard), err);
+        if (code == SKV_BUSY) { /* the map is full */
+            at = from;
+            code = skv_shard_grow(lane->shard, err);
+        } else if (code == SKV_OK && at < run->count) {
+            pace(parts, stop, skv_now_ns() - began);
+            if (atomic_load(stop))
+                return SKV_CLOSED;
+        }
+    }
+    return code;
+}
+
+static void let_go(skv_parts *parts, skv_lane *lane, uint64_t spent_ns)
+{
+    skv_index *done;
+    skv_index_size size;
+    skv_lock(&lane->lock);
+    done = lane->sealed;
+    size = skv_index_measure(done);
+    lane->sealed = NULL;
+    lane->applying = false;
+    lane->generation++;
+    lane->flushes++;
+    lane->flush_ns += spent_ns;
+    lane->flushed_records += size.keys;
+    skv_unlock(&lane->lock);
+    skv_index_release(done);
+    skv_pressure_relieve(&parts->pressure, size.bytes, spent_ns);
+    skv_flush_retire(parts);
+    skv_event_notify(&parts->flushed);
+}
+
+static skv_code flush_lane(skv_parts *parts, skv_lane *lane, const atomic_bool *stop, skv_error *err)
+{
+    uint64_t began = skv_now_ns();
+    skv_run *run = NULL;
+    skv_code code = seal(parts, lane, err);
+    if (code == SKV_OK)
+        code = wait_until_durable(parts, lane->sealed_seqno, err);
+    if (code == SKV_OK)
+        code = sort_sealed(parts, lane, &run, err);
+    if (code == SKV_OK)
+        code = begin_applying(lane, err);
+    if (code == SKV_OK)
+        code = apply_run(parts, lane, run, stop, err);
+    if (code != SKV_OK) {
+        skv_run_release(run);
+        return code;
+    }
+    skv_run_release(run);
+    let_go(parts, lane, skv_now_ns() - began);
+    pace(parts, stop, skv_now_ns() - began);
+    return SKV_OK;
+}
+
+/* -- steps ---------------------------------------------------------------------------------------------------------- */
+
+skv_code skv_flush_step(skv_parts *parts, const atomic_bool *stop, skv_error *err)
+{
+    skv_lane *lane = choose(parts);
+    skv_code code = lane ? flush_lane(parts, lane, stop, err) : SKV_NOT_FOUND;
+    if (code == SKV_OK || code == SKV_NOT_FOUND || code == SKV_CLOSED)
+        return code;
+    skv_pressure_fail(&parts->pressure, code == SKV_BUSY ? SKV_FULL : code);
+    skv_event_notify(&parts->flushed);
+    return code;
+}
+
+void skv_flush_wait_for_work(skv_parts *parts, unsigned seen, uint64_t timeout_ns)
+{
+    skv_event_wait(&parts->pressure.wanted, seen, timeout_ns);
+}
+
+void skv_flush_retire(skv_parts *parts)
+{
+    uint64_t bound;
+    skv_log_lock(parts->log);
+    bound = skv_log_last(parts->log) + 1;
+    for (uint32_t i = 0; i < parts->lane_count; i++) {
+        skv_lane *lane = &parts->lanes[i];
+        uint64_t first;
+        skv_lock(&lane->lock);
+        first = skv_lane_first_seqno(lane);
+        skv_unlock(&lane->lock);
+        bound = first < bound ? first : bound;
+    }
+    for (const skv_snapshot *snapshot = parts->snapshots; snapshot; snapshot = snapshot->next)
+        bound = snapshot->pin_seqno < bound ? snapshot->pin_seqno : bound;
+    skv_log_unlock(parts->log);
+    skv_log_retire(parts->log, bound);
+}
+
+/* Raise the target; it is cleared when nothing up to it is left. */
+static void raise_target(skv_parts *parts, uint64_t seqno)
+{
+    unsigned long long target = atomic_load(&parts->flush_target);
+    while (target < seqno && !atomic_compare_exchange_weak(&parts->flush_target, &target, seqno))
+        continue;
+    skv_event_notify(&parts->pressure.wanted);
+}
+
+static uint64_t first_unflushed(skv_parts *parts)
+{
+    uint64_t first = UINT64_MAX;
+    for (uint32_t i = 0; i < parts->lane_count; i++) {
+        uint64_t here;
+        skv_lock(&parts->lanes[i].lock);
+        here = skv_lane_first_seqno(&parts->lanes[i]);
+        skv_unlock(&parts->lanes[i].lock);
+        first = here < first ? here : first;
+    }
+    return first;
+}
+
+skv_code skv_flush_upto_seqno(skv_parts *parts, uint64_t seqno, uint64_t slice_ns, skv_error *err)
+{
+    uint64_t end = skv_now_ns() + slice_ns, now;
+    skv_code code = skv_log_health(parts->log, err);
+    for (;;) {
+        unsigned seen = skv_event_read(&parts->flushed);
+        if (first_unflushed(parts) > seqno)
+            return SKV_OK;
+        if (code != SKV_OK)
+            return code;
+        if ((now = skv_now_ns()) >= end)
+            break;
+        raise_target(parts, seqno);
+        skv_event_wait(&parts->flushed, seen, end - now);
+    }
+    code = atomic_load(&parts->pressure.failure);
+    return code == SKV_OK ? SKV_AGAIN : skv_fail(err, code, "flushing fails and is tried again");
+}

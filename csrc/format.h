@@ -1,0 +1,91 @@
+/* L0. Constants of the bytes on disk. FORMAT.md is the specification; a test compares the two. Nothing else lives here. */
+#ifndef SKV_FORMAT_H
+#define SKV_FORMAT_H
+
+#include "include/shardkv.h"
+
+#define SKV_FORMAT_VERSION 1
+#define SKV_STORE_ID_BYTES 16
+#define SKV_PAGE_BYTES 4096
+
+/* FORMAT.md 3: manifest */
+#define SKV_MANIFEST_MAGIC "SKVMANIF"
+#define SKV_MANIFEST_CHECKSUM 8
+#define SKV_MANIFEST_VERSION 16
+#define SKV_MANIFEST_BODY_BYTES 20
+#define SKV_MANIFEST_GENERATION 24
+#define SKV_MANIFEST_BODY 32
+
+/* FORMAT.md 4: segment header */
+#define SKV_SEGMENT_MAGIC "SKVLOGSG"
+#define SKV_SEGMENT_CHECKSUM 8
+#define SKV_SEGMENT_VERSION 16
+#define SKV_SEGMENT_RESERVED 20
+#define SKV_SEGMENT_STORE_ID 24
+#define SKV_SEGMENT_ID 40
+#define SKV_SEGMENT_FILE_BYTES 48
+#define SKV_SEGMENT_SALT 56
+#define SKV_SEGMENT_FIRST_SEQNO 64
+#define SKV_SEGMENT_PREVIOUS 72
+#define SKV_SEGMENT_HEADER_BYTES 80
+#define SKV_SEGMENT_FRAMES 512
+
+/* FORMAT.md 5: frame header */
+#define SKV_FRAME_CHECKSUM 0
+#define SKV_FRAME_SALT 8
+#define SKV_FRAME_BODY_CHECKSUM 16
+#define SKV_FRAME_BODY_BYTES 24
+#define SKV_FRAME_COUNT 28
+#define SKV_FRAME_FIRST_SEQNO 32
+#define SKV_FRAME_DURABLE_UPTO 40
+#define SKV_FRAME_PREVIOUS 48
+#define SKV_FRAME_HEADER_BYTES 56
+
+/* FORMAT.md 6: record */
+#define SKV_RECORD_CHECKSUM 0
+#define SKV_RECORD_STAMP 4
+#define SKV_RECORD_VALUE_BYTES 12
+#define SKV_RECORD_KEY_BYTES 16
+#define SKV_RECORD_HEADER_BYTES 18
+#define SKV_RECORD_EXPIRES_BYTES 8
+#define SKV_RECORD_DELETE 1
+#define SKV_RECORD_EXPIRES 2
+#define SKV_RECORD_MEMORY_ACK 4
+#define SKV_RECORD_FLAGS_ALL 7
+
+/* FORMAT.md 7: side file */
+#define SKV_MARK_MAGIC "SKVLOGMK"
+#define SKV_MARK_CHECKSUM 8
+#define SKV_MARK_GENERATION 16
+#define SKV_MARK_STORE_ID 24
+#define SKV_MARK_DURABLE_SEQNO 40
+#define SKV_MARK_FIRST_SEGMENT_ID 48
+#define SKV_MARK_FIRST_SEQNO 56
+#define SKV_MARK_BYTES 64
+#define SKV_MARK_SLOT_BYTES 512
+
+/* FORMAT.md 8: inside a shard */
+#define SKV_STORED_CHECKSUM 0
+#define SKV_STORED_STAMP 4
+#define SKV_STORED_HEADER_BYTES 12
+#define SKV_SHARD_META_KEY_BYTES 511
+#define SKV_SHARD_META_CHECKSUM 0
+#define SKV_SHARD_META_STORE_ID 8
+#define SKV_SHARD_META_NUMBER 24
+#define SKV_SHARD_META_VERSION 28
+#define SKV_SHARD_META_APPLIED_SEQNO 32
+#define SKV_SHARD_META_DIGEST 40
+#define SKV_SHARD_META_COUNT 48
+#define SKV_SHARD_META_BYTES 56
+
+/* FORMAT.md 9: placement */
+#define SKV_RING_POINTS 4096
+#define SKV_RING_SEED 0x736861726b76ULL
+
+_Static_assert(SKV_SEGMENT_HEADER_BYTES <= SKV_SEGMENT_FRAMES, "a segment header fits its sector");
+_Static_assert(SKV_MARK_BYTES <= SKV_MARK_SLOT_BYTES, "a mark fits its sector");
+_Static_assert(SKV_FRAME_HEADER_BYTES % 8 == 0, "frames and bodies stay aligned");
+_Static_assert(SKV_KEY_BYTES_MAX < SKV_SHARD_META_KEY_BYTES, "no user key can be the meta key");
+_Static_assert(SKV_STORED_HEADER_BYTES + SKV_RECORD_EXPIRES_BYTES <= 24, "overhead inside a shard stays small");
+
+#endif

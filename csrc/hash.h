@@ -1,0 +1,17 @@
+/* L0. XXH64, written from its public specification (xxHash: doc/xxhash_spec.md). Part of the format: keys are placed
+ * and bytes are checked with it. Pure. */
+#ifndef SKV_HASH_H
+#define SKV_HASH_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+uint64_t skv_hash64(const void *data, size_t bytes, uint64_t seed);
+
+/* Where a key lives: its route on the ring and its place in an index. */
+static inline uint64_t skv_key_hash(const void *key, size_t bytes)
+{
+    return skv_hash64(key, bytes, 0);
+}
+
+#endif

@@ -1,0 +1,231 @@
+/* shardkv: the single contract between the C data plane and its callers.
+ *
+ * Result law: a call returns a code (0 good, negative otherwise) or a non-negative count. The code is the decision; the
+ * skv_error inside the caller's workspace is the explanation. Pointers are borrowed for the call unless marked otherwise:
+ * owned (free it with the named function), kept (held until the named moment), out (filled by the call).
+ * Threads: every call may be made from any thread at any time, unless its line says otherwise.
+ * The region between the two cffi marks is cut out and given to cffi's cdef; keep it plain declarations.
+ */
+#ifndef SHARDKV_H
+#define SHARDKV_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* cffi: begin */
+
+/* Limits, checked before anything is written. */
+#define SKV_KEY_BYTES_MAX 500
+#define SKV_VALUE_BYTES_MAX 33554432
+#define SKV_BATCH_BYTES_MAX 33554432
+#define SKV_SHARDS_MAX 256
+#define SKV_WEIGHT_MAX 64
+
+/* Codes. One Python exception each; the first four are answers, not errors. */
+#define SKV_OK 0
+#define SKV_NOT_FOUND -1        /* the key is absent */
+#define SKV_AGAIN -2            /* the slice of waiting is over; the write is appended, ask again with skv_wait */
+#define SKV_BUSY -3             /* the slice of waiting is over; nothing was appended, call again */
+#define SKV_CLOSED -4
+#define SKV_FORKED -5
+#define SKV_LOCKED -6
+#define SKV_READ_ONLY -7
+#define SKV_KEY_TOO_LONG -8
+#define SKV_VALUE_TOO_LARGE -9
+#define SKV_CONFLICT -10
+#define SKV_FULL -11
+#define SKV_CORRUPT -12
+#define SKV_POISONED -13
+#define SKV_FORMAT -14
+#define SKV_IO -15
+#define SKV_NO_MEMORY -16
+#define SKV_INVALID -17
+#define SKV_WRONG_TYPE -18
+#define SKV_LOCK_TIMEOUT -19
+#define SKV_OVERLOADED -20
+#define SKV_ACK -21
+#define SKV_FENCED -22
+
+/* What a write waits for. */
+#define SKV_ACK_MEMORY 1
+#define SKV_ACK_DISK 2
+#define SKV_ACK_LATER 3 /* as DISK, but the caller waits by itself, with skv_wait */
+
+/* Scan flags. */
+#define SKV_SCAN_REVERSE 1
+#define SKV_SCAN_KEYS_ONLY 2
+
+#define SKV_HISTOGRAM_BUCKETS 32
+
+typedef int32_t skv_code;
+
+/* Why a call failed: filled only with a negative code. seqno 0: no record is concerned. */
+typedef struct {
+    skv_code code;
+    int32_t sys_errno;
+    uint64_t offset;
+    uint64_t seqno;
+    char file[128];
+    char text[384];
+} skv_error;
+
+/* A caller's workspace: one call at a time, any thread. data holds the bytes a call returns; it grows as needed. */
+typedef struct {
+    skv_error error;
+    uint64_t seqno;
+    uint64_t bytes;
+    uint64_t capacity;
+    uint8_t *data;
+} skv_io;
+
+typedef struct skv_lmdb skv_lmdb;
+typedef struct skv_store skv_store;
+typedef struct skv_snapshot skv_snapshot;
+typedef struct skv_scan skv_scan;
+
+/* path: the store directory. lmdb: kept until skv_free. weights: one per shard, or NULL for equal ones.
+ * shards 0 adopts what is stored (8 for a new store). map_bytes: first size of a shard's map, 0 for the default. */
+typedef struct {
+    const char *path;
+    const skv_lmdb *lmdb;
+    const uint32_t *weights;
+    uint32_t shards;
+    uint32_t create;
+    uint32_t readonly;
+    uint64_t unflushed_bytes;
+    uint64_t segment_bytes_min;
+    uint64_t segment_bytes_max;
+    uint64_t map_bytes;
+} skv_options;
+
+typedef struct {
+    uint64_t seqno;
+    uint64_t durable_seqno;
+    uint64_t unflushed_bytes;
+    uint64_t unflushed_records;
+    uint64_t unflushed_age_ns;
+    uint64_t index_bytes;
+    uint64_t stall_ns;
+    uint64_t log_bytes;
+    uint64_t log_segments;
+    uint64_t syncs;
+    uint64_t synced_bytes;
+    uint64_t replayed_records;
+    uint64_t snapshots;
+    uint64_t group_sizes[SKV_HISTOGRAM_BUCKETS];
+    uint64_t sync_us[SKV_HISTOGRAM_BUCKETS];
+} skv_stats;
+
+typedef struct {
+    uint64_t records;
+    uint64_t file_bytes;
+    uint64_t unflushed_bytes;
+    uint64_t unflushed_records;
+    uint64_t flushes;
+    uint64_t flush_ns;
+    uint64_t flushed_records;
+    uint64_t applied_seqno;
+} skv_shard_stats;
+
+typedef struct {
+    uint64_t seqno;
+    uint64_t age_ns;
+} skv_snapshot_stats;
+
+/* -- the engine underneath ------------------------------------------------------------------------------------------ */
+
+/* Resolve the LMDB functions inside the shared object at module_path. owned: skv_lmdb_free. FORMAT, NO_MEMORY. */
+skv_code skv_lmdb_load(const char *module_path, skv_lmdb **out, skv_error *err);
+void skv_lmdb_free(skv_lmdb *lmdb);
+/* The resolved version as 10000 * major + 100 * minor + patch. */
+int skv_lmdb_version(const skv_lmdb *lmdb);
+
+/* Workspace. owned: skv_io_free. NULL when memory is out. */
+skv_io *skv_io_new(uint64_t capacity);
+void skv_io_free(skv_io *io);
+
+/* -- life cycle ----------------------------------------------------------------------------------------------------- */
+
+/* Open or create the store, replay its log, start a fresh segment. Starts no thread: attach the three loops next.
+ * owned: skv_free. LOCKED (error.offset = pid of the holder), FORMAT, CORRUPT, INVALID, IO, FULL, NO_MEMORY. */
+skv_code skv_open(const skv_options *options, skv_store **out, skv_error *err);
+/* Refuse new calls, wake every waiter, wait until the calls under way have left, sync, tell the loops to return. */
+skv_code skv_stop(skv_store *store, skv_error *err);
+/* After the loops returned: close snapshots, shards, log; release the lock. Idempotent. */
+skv_code skv_close(skv_store *store, skv_error *err);
+/* Release memory. Accepts NULL; closes first when nobody did. */
+void skv_free(skv_store *store);
+/* In a forked child, before anything else: mark the store unusable and close its descriptors. Touches no lock. */
+void skv_forked(skv_store *store);
+
+/* The three loops; each returns when skv_stop was called. One thread each. */
+void skv_run_sync(skv_store *store);
+void skv_run_log(skv_store *store);
+void skv_run_flush(skv_store *store);
+
+/* -- writing -------------------------------------------------------------------------------------------------------- */
+
+/* Append one put and wait for its ack at most one slice. Returns the seqno, or a negative code; after AGAIN io->seqno.
+ * AGAIN, BUSY, KEY_TOO_LONG, VALUE_TOO_LARGE, INVALID (empty key), FULL, POISONED, READ_ONLY, CLOSED, FORKED. */
+int64_t skv_put(skv_store *store, const char *key, size_t key_bytes, const char *value, size_t value_bytes, int ack,
+                 skv_io *io);
+/* Delete a key that exists; NOT_FOUND appends nothing. The answer is exact under concurrency. */
+skv_code skv_delete(skv_store *store, const char *key, size_t key_bytes, int ack, skv_io *io);
+/* The same, with the value that was deleted in io->data, io->bytes. */
+skv_code skv_pop(skv_store *store, const char *key, size_t key_bytes, int ack, skv_io *io);
+/* Append one batch: all or nothing, across shards. blob is msgpack: a map {key: value} of puts, or an array whose
+ * items are [key, value] (put) or key (delete). WRONG_TYPE names the item; error.offset is its index. */
+skv_code skv_apply(skv_store *store, const char *blob, size_t blob_bytes, int ack, skv_io *io);
+/* Delete each key of a msgpack array that exists; io->bytes is how many did. Each key by itself is atomic.
+ * BUSY: io->bytes were deleted before the room ran out; call again with the same keys. */
+skv_code skv_delete_many(skv_store *store, const char *blob, size_t blob_bytes, int ack, skv_io *io);
+
+/* Wait until seqno is durable, at most slice_ms. OK, AGAIN, POISONED (outcome unknown), CLOSED. */
+skv_code skv_wait(skv_store *store, uint64_t seqno, uint32_t slice_ms, skv_io *io);
+/* Newest appended, newest durable seqno. */
+uint64_t skv_last_seqno(skv_store *store);
+uint64_t skv_durable_seqno(skv_store *store);
+/* Ask for everything up to seqno to be flushed; then wait for it, at most slice_ms. OK, AGAIN, POISONED, CLOSED, FULL. */
+skv_code skv_flush_upto(skv_store *store, uint64_t seqno, uint32_t slice_ms, skv_io *io);
+
+/* -- reading -------------------------------------------------------------------------------------------------------- */
+
+/* Copy the value of key into io->data and return its length. snapshot NULL: the latest.
+ * Negative: NOT_FOUND, CORRUPT, POISONED (the writer's sync failed), CLOSED, FORKED, INVALID, KEY_TOO_LONG. */
+int64_t skv_get(skv_store *store, skv_snapshot *snapshot, const char *key, size_t key_bytes, skv_io *io);
+/* OK or NOT_FOUND, else as skv_get; returns no value. */
+skv_code skv_contains(skv_store *store, skv_snapshot *snapshot, const char *key, size_t key_bytes, skv_io *io);
+/* Keys as a msgpack array in; values (nil where absent) as a msgpack array in io->data out. Returns its length. */
+int64_t skv_get_many(skv_store *store, skv_snapshot *snapshot, const char *blob, size_t blob_bytes, skv_io *io);
+/* Number of keys, exact at one moment. */
+int64_t skv_count(skv_store *store, skv_io *io);
+
+/* One cut across all shards. owned: skv_snapshot_free. It must be freed before its store is. */
+skv_code skv_snapshot_open(skv_store *store, skv_snapshot **out, skv_io *io);
+uint64_t skv_snapshot_seqno(const skv_snapshot *snapshot);
+void skv_snapshot_free(skv_snapshot *snapshot);
+
+/* Ordered scan of [start, stop) over all shards; NULL start or stop: open end. snapshot NULL: of now; else kept until
+ * skv_scan_free. owned: skv_scan_free, before its snapshot and store. One thread at a time. */
+skv_code skv_scan_open(skv_store *store, skv_snapshot *snapshot, const char *start, size_t start_bytes,
+                       const char *stop, size_t stop_bytes, int flags, skv_scan **out, skv_io *io);
+/* Next rows as one msgpack array of [key, value] pairs (or keys) in io->data; returns how many, 0 at the end. */
+int64_t skv_scan_next(skv_scan *scan, uint32_t rows_max, uint32_t bytes_max, skv_io *io);
+void skv_scan_free(skv_scan *scan);
+
+/* -- looking -------------------------------------------------------------------------------------------------------- */
+
+int64_t skv_shard_of(skv_store *store, const char *key, size_t key_bytes, skv_io *io);
+uint32_t skv_shards(const skv_store *store);
+skv_code skv_stats_read(skv_store *store, skv_stats *out, skv_io *io);
+skv_code skv_shard_stats_read(skv_store *store, uint32_t shard, skv_shard_stats *out, skv_io *io);
+/* Fill at most capacity entries, oldest first; returns how many. */
+int64_t skv_snapshot_stats_read(skv_store *store, skv_snapshot_stats *out, uint32_t capacity, skv_io *io);
+/* XXH64, and the shard that a ring of these equal or given weights picks: what tests and tools hold against others. */
+uint64_t skv_hash(const char *data, size_t bytes, uint64_t seed);
+skv_code skv_ring_pick(const uint32_t *weights, uint32_t shards, const uint64_t *hashes, uint32_t count,
+                       uint16_t *out, skv_error *err);
+
+/* cffi: end */
+
+#endif

@@ -1,0 +1,68 @@
+/* L2 part (index family). The index of one shard's unflushed records, of one generation: key to the position of its
+ * newest record in the log. No copy of the record: 12 bytes per key at a load between one half and three quarters.
+ *
+ * A generation is active (it takes inserts), then sealed (a flush writes it to LMDB), then let go; snapshots and scans
+ * keep the generations that they need. Threads: insert and every change under the owning shard's lock; find too. */
+#ifndef SKV_INDEX_H
+#define SKV_INDEX_H
+
+#include "run.h"
+
+#define SKV_INDEX_RUNS_MAX 16
+
+typedef struct skv_index skv_index;
+
+typedef struct {
+    uint64_t keys;         /* distinct */
+    uint64_t bytes;        /* of all records that were inserted, replaced ones too */
+    uint64_t heap_bytes;
+    uint64_t first_seqno;  /* of the oldest record; 0 when empty */
+    uint64_t last_seqno;
+    uint64_t first_ns;     /* when the oldest record came */
+} skv_index_size;
+
+/* owned: skv_index_release. NULL when memory is out. */
+skv_index *skv_index_create(const skv_slots *slots);
+void skv_index_keep(skv_index *index);
+/* Frees the index with its last reference. */
+void skv_index_release(skv_index *index);
+
+/* Make sure that one more insert of this hash cannot fail; each reservation is used up by one insert or given back.
+ * keep_old: also for the version that it replaces. */
+skv_code skv_index_reserve(skv_index *index, uint64_t key_hash, bool keep_old);
+void skv_index_unreserve(skv_index *index, uint64_t key_hash, bool keep_old);
+/* Point the key at its newest record. The record replaced is kept findable when its seqno is <= kept_seqno: a snapshot
+ * may need it. keep_old as it was reserved. */
+void skv_index_insert(skv_index *index, uint64_t key_hash, skv_position position, const skv_record *record,
+                      bool keep_old, uint64_t kept_seqno);
+/* The newest record of the key with seqno <= upto. */
+bool skv_index_find(const skv_index *index, uint64_t key_hash, skv_slice key, uint64_t upto, skv_position *position,
+                    skv_record *out);
+/* A key's tombstone or value is the newest here: did the generations and the shard below hold the key before? Answers
+ * are remembered, so that a count need not ask twice. */
+typedef bool (*skv_index_below)(void *context, skv_slice key, skv_code *code);
+/* How many keys this generation adds to (or takes from) what lies below, asking `below` for at most `most` keys that are
+ * not known yet. *left: how many are still unknown. */
+int64_t skv_index_delta(skv_index *index, uint64_t most, skv_index_below below, void *context, uint64_t *left,
+                        skv_code *code);
+
+skv_index_size skv_index_measure(const skv_index *index);
+/* All newest positions, in no order. out has room for skv_index_measure().keys. */
+void skv_index_copy(const skv_index *index, skv_position *out);
+
+/* -- order: sorting is done by the caller, outside the lock, one thread at a time -- */
+
+/* The positions that are in no run yet, unsorted; from now on they count as being in one. OK with NULL: there are none. */
+skv_code skv_index_take_unsorted(skv_index *index, skv_run **out);
+/* Give a sorted run back; false (and it is released): the order was dropped meanwhile, begin again. */
+bool skv_index_add_run(skv_index *index, skv_run *run);
+/* Two runs that should become one, the larger first; kept for the caller. false: all is well. */
+bool skv_index_mergeable(const skv_index *index, skv_run *pair[2]);
+/* Put `merged` in their place, unless they are gone; takes all three references. */
+void skv_index_replace_runs(skv_index *index, skv_run *pair[2], skv_run *merged);
+/* The runs: every record is in one of them, and replaced versions that a snapshot may need too. Kept for the caller. */
+uint32_t skv_index_runs(const skv_index *index, skv_run *out[SKV_INDEX_RUNS_MAX]);
+/* Forget all runs; the next order begins from nothing. */
+void skv_index_drop_order(skv_index *index);
+
+#endif

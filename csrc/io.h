@@ -1,0 +1,15 @@
+/* L0. The caller's workspace: growing its buffer, appending to it. */
+#ifndef SKV_IO_H
+#define SKV_IO_H
+
+#include "bytes.h"
+#include "error.h"
+
+/* Room for `bytes` more behind io->bytes. NO_MEMORY leaves everything as it was. */
+skv_code skv_io_room(skv_io *io, size_t bytes);
+/* Append; the room must be there. */
+void skv_io_append(skv_io *io, const void *data, size_t bytes);
+/* Append a msgpack bin, making room. */
+skv_code skv_io_append_bin(skv_io *io, skv_slice value);
+
+#endif

@@ -1,0 +1,164 @@
+/* L2 part. Lanes. */
+#include "lane.h"
+
+#include "hash.h"
+
+skv_code skv_lane_create(skv_lane *lane, skv_shard *shard, const skv_slots *slots, skv_error *err)
+{
+    skv_mutex_create(&lane->lock);
+    skv_mutex_create(&lane->order_lock);
+    lane->shard = shard;
+    lane->active = skv_index_create(slots);
+    return lane->active ? SKV_OK : skv_fail(err, SKV_NO_MEMORY, "out of memory");
+}
+
+void skv_lane_free(skv_lane *lane)
+{
+    if (!lane->shard)
+        return;
+    skv_index_release(lane->sealed);
+    skv_index_release(lane->active);
+    skv_shard_free(lane->shard);
+    lane->shard = NULL;
+    lane->active = lane->sealed = NULL;
+    skv_mutex_free(&lane->order_lock);
+    skv_mutex_free(&lane->lock);
+}
+
+skv_code skv_lane_view_take(skv_lane *lane, skv_lane_view *out, skv_error *err)
+{
+    skv_code code;
+    skv_lock(&lane->lock);
+    /* Under the lock: a flush commits first and lets its generation go later, so that this pair misses nothing. */
+    code = skv_shard_read_begin(lane->shard, &out->txn, err);
+    if (code == SKV_OK) {
+        out->generations[0] = lane->active;
+        out->generations[1] = lane->sealed;
+        skv_index_keep(lane->active);
+        if (lane->sealed)
+            skv_index_keep(lane->sealed);
+    }
+    skv_unlock(&lane->lock);
+    return code;
+}
+
+void skv_lane_view_release(skv_lane *lane, skv_lane_view *view)
+{
+    if (!view->txn)
+        return;
+    skv_shard_read_end(lane->shard, view->txn);
+    skv_index_release(view->generations[0]);
+    skv_index_release(view->generations[1]);
+    *view = (skv_lane_view){0};
+}
+
+uint64_t skv_lane_first_seqno(const skv_lane *lane)
+{
+    uint64_t first = lane->sealed ? skv_index_measure(lane->sealed).first_seqno : 0;
+    if (!first)
+        first = skv_index_measure(lane->active).first_seqno;
+    return first ? first : UINT64_MAX;
+}
+
+skv_index_size skv_lane_measure(skv_lane *lane)
+{
+    skv_index_size size, sealed = {0};
+    skv_lock(&lane->lock);
+    size = skv_index_measure(lane->active);
+    if (lane->sealed)
+        sealed = skv_index_measure(lane->sealed);
+    skv_unlock(&lane->lock);
+    size.keys += sealed.keys;
+    size.bytes += sealed.bytes;
+    size.heap_bytes += sealed.heap_bytes;
+    if (sealed.first_seqno) {
+        size.first_seqno = sealed.first_seqno;
+        size.first_ns = sealed.first_ns;
+    }
+    return size;
+}
+
+bool skv_lane_find(const skv_lane *lane, uint64_t key_hash, skv_slice key, skv_position *position, skv_record *out)
+{
+    return skv_index_find(lane->active, key_hash, key, UINT64_MAX, position, out) ||
+           (lane->sealed && skv_index_find(lane->sealed, key_hash, key, UINT64_MAX, position, out));
+}
+
+/* Sort what is in no run yet. AGAIN: inserts dropped the order meanwhile. Under the order lock. */
+static skv_code sort_new(skv_lane *lane, skv_index *generation, const skv_slots *slots)
+{
+    skv_run *run;
+    skv_code code;
+    bool added;
+    skv_lock(&lane->lock);
+    code = skv_index_take_unsorted(generation, &run);
+    skv_unlock(&lane->lock);
+    if (code != SKV_OK || !run)
+        return code;
+    code = skv_run_sort(run, slots);
+    skv_lock(&lane->lock);
+    if (code != SKV_OK) {
+        skv_run_release(run);
+        skv_index_drop_order(generation);
+    }
+    added = code == SKV_OK && skv_index_add_run(generation, run);
+    skv_unlock(&lane->lock);
+    return code == SKV_OK && !added ? SKV_AGAIN : code;
+}
+
+/* Under the order lock. Out of memory is no failure here: the runs stay as they are. */
+static void merge_small(skv_lane *lane, skv_index *generation, const skv_slots *slots)
+{
+    skv_run *pair[2], *merged;
+    bool mergeable;
+    do {
+        skv_lock(&lane->lock);
+        mergeable = skv_index_mergeable(generation, pair);
+        skv_unlock(&lane->lock);
+        if (!mergeable)
+            return;
+        merged = skv_run_merge(pair[0], pair[1], slots);
+        if (!merged) {
+            skv_run_release(pair[0]);
+            skv_run_release(pair[1]);
+            return;
+        }
+        skv_lock(&lane->lock);
+        skv_index_replace_runs(generation, pair, merged);
+        skv_unlock(&lane->lock);
+    } while (mergeable);
+}
+
+skv_code skv_lane_order(skv_lane *lane, skv_index *generation, const skv_slots *slots,
+                        skv_run *out[SKV_INDEX_RUNS_MAX], uint32_t *count, skv_error *err)
+{
+    skv_code code;
+    *count = 0;
+    skv_lock(&lane->order_lock);
+    while ((code = sort_new(lane, generation, slots)) == SKV_AGAIN)
+        continue;
+    if (code == SKV_OK) {
+        merge_small(lane, generation, slots);
+        skv_lock(&lane->lock);
+        *count = skv_index_runs(generation, out);
+        skv_unlock(&lane->lock);
+    }
+    skv_unlock(&lane->order_lock);
+    return code == SKV_OK ? SKV_OK : skv_fail(err, code, "out of memory: cannot sort the unflushed records");
+}
+
+bool skv_lane_is_below(void *context, skv_slice key, skv_code *code)
+{
+    skv_lane_below *below = context;
+    skv_position position;
+    skv_record record;
+    if (below->under &&
+        skv_index_find(below->under, skv_key_hash(key.data, key.bytes), key, UINT64_MAX, &position, &record))
+        return !skv_record_deletes(&record);
+    *code = skv_shard_get(below->lane->shard, below->txn, key, &record, NULL);
+    if (*code == SKV_NOT_FOUND) {
+        *code = SKV_OK;
+        return false;
+    }
+    return *code == SKV_OK;
+}

@@ -1,0 +1,55 @@
+/* L2 part. A lane: one shard and the generations of its index, under one lock. What a writer, a reader and a flush of the
+ * same shard have to agree on is here and nowhere else. */
+#ifndef SKV_LANE_H
+#define SKV_LANE_H
+
+#include "index.h"
+#include "shard.h"
+#include "sync.h"
+
+typedef struct {
+    skv_shard *shard;      /* owned */
+    skv_mutex lock;        /* after the log's lock, before nothing */
+    skv_mutex order_lock;  /* one thread at a time sorts; before the lock */
+    skv_index *active;     /* takes inserts; owned */
+    skv_index *sealed;     /* being flushed, or NULL; owned */
+    uint64_t sealed_seqno; /* the log as it stood when `sealed` was sealed */
+    uint64_t base_records; /* keys in the shard when `sealed` was sealed */
+    bool applying;         /* part of `sealed` may be in the shard already */
+    bool counted;          /* somebody counts keys: a flush learns what lies below before it changes that */
+    uint64_t generation;   /* counts flushes: what was read from the shard before may be old after */
+    uint64_t flushes, flush_ns, flushed_records;
+} skv_lane;
+
+/* What one reader sees of a lane: kept generations, newest first, and the shard as it was in the same moment. */
+typedef struct {
+    skv_index *generations[2]; /* owned references; NULL where there is none */
+    skv_shard_txn *txn;        /* owned */
+} skv_lane_view;
+
+skv_code skv_lane_create(skv_lane *lane, skv_shard *shard, const skv_slots *slots, skv_error *err);
+void skv_lane_free(skv_lane *lane);
+/* owned: skv_lane_view_release. */
+skv_code skv_lane_view_take(skv_lane *lane, skv_lane_view *out, skv_error *err);
+void skv_lane_view_release(skv_lane *lane, skv_lane_view *view);
+/* The oldest unflushed record; UINT64_MAX when all is flushed. Under the lock. */
+uint64_t skv_lane_first_seqno(const skv_lane *lane);
+/* Records and bytes that are unflushed, heap of the index. Takes the lock. */
+skv_index_size skv_lane_measure(skv_lane *lane);
+/* A key's newest unflushed record: in the active generation, else in the sealed one. Under the lock. */
+bool skv_lane_find(const skv_lane *lane, uint64_t key_hash, skv_slice key, skv_position *position, skv_record *out);
+
+/* The records of a generation in order, as runs kept for the caller. Sorts what came since the last time, without the
+ * lock, and leaves the result for the next. NO_MEMORY. */
+skv_code skv_lane_order(skv_lane *lane, skv_index *generation, const skv_slots *slots,
+                        skv_run *out[SKV_INDEX_RUNS_MAX], uint32_t *count, skv_error *err);
+
+/* An skv_index_below: does `under` (the generation below, or NULL) or else the shard hold the key? */
+typedef struct {
+    skv_lane *lane;
+    skv_index *under;
+    skv_shard_txn *txn;
+} skv_lane_below;
+bool skv_lane_is_below(void *context, skv_slice key, skv_code *code);
+
+#endif

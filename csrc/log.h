@@ -1,0 +1,99 @@
+/* L2 part (log family). The write-ahead log: append, sync, wait, retire. FORMAT.md 4-7.
+ *
+ * One lock orders all appends. Whoever needs durability first leads: it closes the open frame, writes and syncs everything
+ * appended so far without the lock, then wakes exactly those whose record is durable and hands the lead to the first
+ * who is not. A failed write or sync poisons: nothing is retried, the outcome of what was under way is unknown. */
+#ifndef SKV_LOG_H
+#define SKV_LOG_H
+
+#include "mark.h"
+#include "segment.h"
+#include "sync.h"
+
+typedef struct skv_log skv_log;
+
+typedef struct {
+    uint64_t segment_bytes_min; /* first segment; later ones grow under load */
+    uint64_t segment_bytes_max;
+} skv_log_sizes;
+
+/* -- life cycle (log_pool.c) -- */
+
+/* dir: the store's directory, kept. Nothing is read or written yet. owned: skv_log_free. */
+skv_code skv_log_create(int dir, const uint8_t store_id[SKV_STORE_ID_BYTES], skv_log_sizes sizes, skv_log **out,
+                        skv_error *err);
+void skv_log_free(skv_log *log);
+/* In a forked child: close the descriptors. */
+void skv_log_forget(skv_log *log);
+/* A new store: the directory's first side file. */
+skv_code skv_log_found(skv_log *log, skv_error *err);
+/* Activate a fresh segment in which first_seqno is the next record, with room for room_bytes of records in one frame.
+ * Everything before first_seqno is durable; what older segments hold from it on is replaced once the new one is synced. */
+skv_code skv_log_start(skv_log *log, uint64_t first_seqno, uint64_t room_bytes, skv_error *err);
+/* One round of the log loop (err is needed): keep a spare ready, reuse or remove what is retired, write the side file. */
+skv_code skv_log_tend(skv_log *log, skv_error *err);
+/* Wait until there is something to tend, at most timeout_ns. */
+void skv_log_tend_wait(skv_log *log, uint64_t timeout_ns);
+/* Records before bound are durable in their shards and nobody reads them: give their segments back. */
+void skv_log_retire(skv_log *log, uint64_t bound_seqno);
+/* Last side file and as few files as possible; for a log without appenders. */
+skv_code skv_log_finish(skv_log *log, skv_error *err);
+
+/* -- append (log.c): between lock and unlock -- */
+
+void skv_log_lock(skv_log *log);
+void skv_log_unlock(skv_log *log);
+/* Make room for `bytes` of records in one frame. BUSY: no segment is ready, wait for skv_log_room_wait. FULL: none can be
+ * made. POISONED. Nothing is changed on failure but a request for a segment. */
+skv_code skv_log_reserve(skv_log *log, size_t bytes, skv_error *err);
+/* Append one record within the reserved room; sets its seqno. */
+skv_position skv_log_append(skv_log *log, skv_record *record);
+/* Somebody other than a waiter shall sync what was appended. */
+void skv_log_want_sync(skv_log *log);
+/* Newest appended seqno; newest that a disk-level writer waits for. */
+uint64_t skv_log_last(const skv_log *log);
+uint64_t skv_log_last_disk(const skv_log *log);
+void skv_log_note_disk(skv_log *log);
+
+/* -- sync (log_sync.c) -- */
+
+/* Read before skv_log_reserve said BUSY, then wait: at most timeout_ns. */
+unsigned skv_log_room_read(skv_log *log);
+void skv_log_room_wait(skv_log *log, unsigned seen, uint64_t timeout_ns);
+uint64_t skv_log_durable(const skv_log *log);
+/* Sync the segment that skv_log_start made, records or not. Before the first append by others. */
+skv_code skv_log_sync_start(skv_log *log, skv_error *err);
+/* Wait until seqno is durable, leading when nobody does. AGAIN after timeout_ns or a signal. POISONED: unknown. */
+skv_code skv_log_wait(skv_log *log, uint64_t seqno, uint64_t timeout_ns, skv_error *err);
+/* One round of the sync loop: sync if somebody asked for it, else wait at most timeout_ns. */
+void skv_log_sync_round(skv_log *log, uint64_t timeout_ns);
+/* Wake the sync loop and the log loop (to let them see that the store stops). */
+void skv_log_wake_loops(skv_log *log);
+/* OK or POISONED with the first failure. */
+skv_code skv_log_health(skv_log *log, skv_error *err);
+
+/* -- replay (log_scan.c): before skv_log_start -- */
+
+typedef skv_code (*skv_log_visit)(void *context, skv_position position, const skv_record *record, skv_error *err);
+/* What a scan found: records up to proven_seqno are on disk for certain; those up to last_seqno were read whole. */
+typedef struct {
+    uint64_t last_seqno;
+    uint64_t proven_seqno;
+    uint64_t tail_bytes; /* of the records in between */
+    uint64_t records;
+} skv_log_found_tail;
+/* Open and verify all segments. proof_seqno: the newest seqno that a shard has applied. Torn tail: cut. CORRUPT with
+ * file, offset and seqno: a record that was durable is damaged or missing. */
+skv_code skv_log_scan(skv_log *log, uint64_t proof_seqno, skv_log_found_tail *out, skv_error *err);
+/* Visit the records of [from, upto], in order. Frames are visited whole or not at all. */
+skv_code skv_log_visit_records(skv_log *log, uint64_t from, uint64_t upto, skv_log_visit visit, void *context,
+                               skv_error *err);
+
+/* -- looking -- */
+
+skv_slots *skv_log_slots(skv_log *log);
+void skv_log_stats_read(skv_log *log, skv_stats *out);
+/* Bytes of live segments. */
+uint64_t skv_log_bytes(skv_log *log);
+
+#endif

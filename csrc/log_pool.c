@@ -1,0 +1,384 @@
+/* L2 part (log family). Life cycle of the log and of its files: the next segment is ready before it is needed, a segment
+ * is used again or removed only after the side file says that nothing in it is needed. */
+#include "log_state.h"
+
+#include "memory.h"
+
+#define MARK_NAME "log/MARK"
+#define MARK_EVERY_NS (50 * SKV_NS_PER_MS)
+#define FREE_SEGMENTS_MAX 3
+
+skv_code skv_log_create(int dir, const uint8_t store_id[SKV_STORE_ID_BYTES], skv_log_sizes sizes, skv_log **out,
+                        skv_error *err)
+{
+    skv_log *log = skv_alloc(sizeof *log);
+    *out = NULL;
+    if (log)
+        log->slots = skv_alloc(sizeof *log->slots);
+    if (!log || !log->slots) {
+        skv_release(log);
+        return skv_fail(err, SKV_NO_MEMORY, "out of memory");
+    }
+    log->dir = dir;
+    log->sizes = sizes;
+    log->next_bytes = sizes.segment_bytes_min;
+    log->next_number = 1;
+    log->mark_fd = -1;
+    log->next_seqno = 1;
+    log->waiters_end = &log->waiters;
+    memcpy(log->store_id, store_id, SKV_STORE_ID_BYTES);
+    skv_mutex_create(&log->lock);
+    *out = log;
+    return SKV_OK;
+}
+
+static void free_list(skv_segment *segment)
+{
+    while (segment) {
+        skv_segment *next = segment->next;
+        skv_segment_free(segment);
+        segment = next;
+    }
+}
+
+void skv_log_free(skv_log *log)
+{
+    if (!log)
+        return;
+    free_list(log->oldest);
+    free_list(log->spare);
+    free_list(log->free);
+    free_list(log->retired);
+    skv_os_close(log->mark_fd);
+    skv_mutex_free(&log->lock);
+    skv_release(log->slots);
+    skv_release(log);
+}
+
+static void forget_list(skv_segment *segment)
+{
+    for (; segment; segment = segment->next)
+        skv_os_close(segment->fd);
+}
+
+void skv_log_forget(skv_log *log)
+{
+    forget_list(log->oldest);
+    forget_list(log->spare);
+    forget_list(log->free);
+    forget_list(log->retired);
+    skv_os_close(log->mark_fd);
+}
+
+/* -- side file ------------------------------------------------------------------------------------------------------ */
+
+static skv_code write_mark(skv_log *log, skv_mark mark, skv_error *err)
+{
+    skv_code code;
+    mark.generation = log->mark.generation + 1;
+    code = skv_mark_write(log->mark_fd, log->store_id, &mark, err);
+    if (code == SKV_OK) {
+        log->mark = mark;
+    } else { /* after a failed sync nobody knows what the side file says: no segment may be given back on its word */
+        skv_lock(&log->lock);
+        skv_log_poison(log, code, err);
+        skv_unlock(&log->lock);
+    }
+    return code;
+}
+
+static skv_mark current_mark(skv_log *log)
+{
+    skv_mark mark = log->mark;
+    skv_lock(&log->lock);
+    mark.durable_seqno = skv_log_durable(log);
+    mark.first_segment_id = log->oldest->header.id;
+    mark.first_seqno = log->oldest->header.first_seqno;
+    skv_unlock(&log->lock);
+    return mark;
+}
+
+/* Both slots, so that one damaged slot cannot bring back a beginning whose segments were used again. */
+static skv_code write_mark_twice(skv_log *log, skv_error *err)
+{
+    skv_mark mark = current_mark(log);
+    skv_code code = write_mark(log, mark, err);
+    return code == SKV_OK ? write_mark(log, mark, err) : code;
+}
+
+skv_code skv_log_found(skv_log *log, skv_error *err)
+{
+    uint8_t zeros[SKV_PAGE_BYTES] = {0};
+    skv_mark birth = {.first_segment_id = 1, .first_seqno = 1};
+    skv_code code = skv_os_open(log->dir, MARK_NAME, SKV_OPEN_CREATE, &log->mark_fd, err);
+    if (code == SKV_OK)
+        code = skv_os_write(log->mark_fd, MARK_NAME, zeros, sizeof zeros, 0, err);
+    if (code == SKV_OK)
+        code = write_mark(log, birth, err);
+    if (code == SKV_OK)
+        code = write_mark(log, birth, err);
+    return code == SKV_OK ? skv_os_sync_dir(log->dir, "log", err) : code;
+}
+
+/* -- segments ------------------------------------------------------------------------------------------------------- */
+
+/* Take the first free file of at least `bytes` off the list. Under the lock. */
+static skv_segment *take_free(skv_log *log, uint64_t bytes)
+{
+    skv_segment **link = &log->free;
+    while (*link && (*link)->header.file_bytes < bytes)
+        link = &(*link)->next;
+    skv_segment *segment = *link;
+    if (segment)
+        *link = segment->next;
+    return segment;
+}
+
+static skv_code make_segment(skv_log *log, uint64_t number, uint64_t bytes, skv_segment **out, skv_error *err)
+{
+    skv_code code = skv_segment_create(log->dir, number, bytes, out, err);
+    if (code != SKV_OK)
+        return code;
+    code = skv_os_sync_dir(log->dir, "log", err);
+    if (code != SKV_OK) {
+        skv_segment_free(*out);
+        *out = NULL;
+    }
+    return code;
+}
+
+static uint64_t page_ceiling(uint64_t bytes)
+{
+    return (bytes + SKV_PAGE_BYTES - 1) & ~(uint64_t)(SKV_PAGE_BYTES - 1);
+}
+
+/* What must be made now: 0 for nothing. A spare too small for what an appender wants goes back to the free list. */
+static uint64_t spare_needed(skv_log *log)
+{
+    uint64_t need = log->want_bytes > log->next_bytes ? page_ceiling(log->want_bytes) : log->next_bytes;
+    if (log->spare && log->spare->header.file_bytes >= log->want_bytes)
+        return 0;
+    if (log->spare) {
+        skv_segment_unmap(log->spare);
+        log->spare->next = log->free;
+        log->free = log->spare;
+        log->spare = NULL;
+    }
+    return need;
+}
+
+static skv_code make_spare(skv_log *log, skv_error *err)
+{
+    skv_segment *segment;
+    skv_code code = SKV_OK;
+    uint64_t number, bytes;
+    skv_lock(&log->lock);
+    bytes = spare_needed(log);
+    segment = bytes ? take_free(log, bytes) : NULL;
+    number = bytes && !segment ? log->next_number++ : 0;
+    skv_unlock(&log->lock);
+    if (!bytes)
+        return SKV_OK;
+    if (!segment)
+        code = make_segment(log, number, bytes, &segment, err);
+    if (code == SKV_OK)
+        code = skv_segment_prepare(segment, err);
+    skv_lock(&log->lock);
+    log->pool_code = code;
+    if (code == SKV_OK) {
+        segment->next = NULL;
+        log->spare = segment;
+        if (segment->header.file_bytes >= log->want_bytes)
+            log->want_bytes = 0;
+    } else {
+        if (segment) {
+            segment->next = log->free;
+            log->free = segment;
+        }
+        log->want_bytes = 0; /* whoever still wants so much asks again */
+        log->pool_error = *err;
+    }
+    skv_unlock(&log->lock);
+    skv_event_notify(&log->room);
+    return code;
+}
+
+skv_code skv_log_start(skv_log *log, uint64_t first_seqno, uint64_t room_bytes, skv_error *err)
+{
+    skv_segment *segment;
+    skv_code code;
+    uint64_t id = log->active ? log->active->header.id + 1 : log->mark.first_segment_id;
+    log->want_bytes = SKV_SEGMENT_FRAMES + SKV_FRAME_HEADER_BYTES + 8 + room_bytes;
+    code = make_spare(log, err);
+    if (code != SKV_OK)
+        return code;
+    segment = log->spare;
+    log->next_seqno = first_seqno;
+    log->disk_seqno = log->async_seqno = first_seqno - 1;
+    atomic_store(&log->durable_seqno, first_seqno - 1);
+    if (log->active)
+        log->active->last_seqno = first_seqno - 1;
+    code = skv_log_activate(log, segment, id, first_seqno, err);
+    if (code != SKV_OK)
+        return code;
+    log->spare = NULL;
+    log->unsynced = segment;
+    log->rolled_ns = skv_now_ns();
+    return SKV_OK;
+}
+
+/* -- giving back ---------------------------------------------------------------------------------------------------- */
+
+/* Move what is not needed any more from the live list to `retired`. Under the lock. */
+static bool take_retirable(skv_log *log)
+{
+    skv_segment **end = &log->retired;
+    bool found = false;
+    while (*end)
+        end = &(*end)->next;
+    while (log->oldest != log->active && log->oldest != log->unsynced &&
+           log->oldest->last_seqno < log->retire_bound && log->oldest->last_seqno <= skv_log_durable(log) &&
+           !skv_segment_pinned(log->oldest, log->slots)) {
+        skv_segment *segment = log->oldest;
+        log->oldest = segment->next;
+        log->live_bytes -= segment->header.file_bytes;
+        log->live_segments--;
+        segment->next = NULL;
+        *end = segment;
+        end = &segment->next;
+        found = true;
+    }
+    return found || log->retired;
+}
+
+void skv_log_retire(skv_log *log, uint64_t bound_seqno)
+{
+    skv_lock(&log->lock);
+    if (bound_seqno > log->retire_bound)
+        log->retire_bound = bound_seqno;
+    skv_unlock(&log->lock);
+    skv_event_notify(&log->chore);
+}
+
+static size_t list_length(const skv_segment *segment)
+{
+    size_t length = 0;
+    for (; segment; segment = segment->next)
+        length++;
+    return length;
+}
+
+/* Keep a retired file for its next life, or remove it. */
+static skv_code settle_retired(skv_log *log, skv_segment *segment, size_t keep, skv_error *err)
+{
+    skv_code code;
+    bool kept;
+    skv_segment_unmap(segment);
+    skv_lock(&log->lock);
+    skv_segment_give_slot(segment, log->slots);
+    kept = list_length(log->free) < keep && segment->header.file_bytes >= log->next_bytes &&
+           segment->header.file_bytes <= log->sizes.segment_bytes_max;
+    if (kept) {
+        segment->next = log->free;
+        log->free = segment;
+    }
+    skv_unlock(&log->lock);
+    if (kept)
+        return SKV_OK;
+    code = skv_os_remove(log->dir, segment->name, err);
+    skv_segment_free(segment);
+    return code == SKV_OK ? skv_os_sync_dir(log->dir, "log", err) : code;
+}
+
+static skv_code settle_all(skv_log *log, size_t keep, skv_error *err)
+{
+    skv_code code = write_mark_twice(log, err);
+    while (code == SKV_OK) {
+        skv_segment *segment;
+        skv_lock(&log->lock);
+        segment = log->retired;
+        if (segment)
+            log->retired = segment->next;
+        skv_unlock(&log->lock);
+        if (!segment)
+            break;
+        code = settle_retired(log, segment, keep, err);
+    }
+    return code;
+}
+
+skv_code skv_log_tend(skv_log *log, skv_error *err)
+{
+    bool retirable;
+    skv_code code = skv_log_health(log, err);
+    if (code != SKV_OK)
+        return code;
+    code = make_spare(log, err);
+    skv_lock(&log->lock);
+    retirable = take_retirable(log);
+    skv_unlock(&log->lock);
+    if (retirable && code == SKV_OK)
+        return settle_all(log, FREE_SEGMENTS_MAX, err);
+    if (atomic_exchange(&log->mark_stale, false) && code == SKV_OK)
+        return write_mark(log, current_mark(log), err);
+    return code;
+}
+
+void skv_log_tend_wait(skv_log *log, uint64_t timeout_ns)
+{
+    unsigned seen = skv_event_read(&log->chore);
+    bool idle;
+    skv_lock(&log->lock);
+    idle = log->spare && !log->want_bytes && !atomic_load(&log->mark_stale);
+    skv_unlock(&log->lock);
+    /* Not idle: somebody wrote since; let the marks of many syncs become one. */
+    skv_event_wait(&log->chore, seen, idle ? timeout_ns : MARK_EVERY_NS);
+}
+
+skv_code skv_log_finish(skv_log *log, skv_error *err)
+{
+    skv_segment *spare = log->spare;
+    skv_code code = skv_log_health(log, err);
+    if (code != SKV_OK)
+        return code;
+    skv_lock(&log->lock);
+    (void)take_retirable(log);
+    if (spare) { /* keep one file for the next open, and only one */
+        spare->next = log->retired;
+        log->retired = spare;
+        log->spare = NULL;
+    }
+    while (log->free) {
+        skv_segment *segment = log->free;
+        log->free = segment->next;
+        segment->next = log->retired;
+        log->retired = segment;
+    }
+    skv_unlock(&log->lock);
+    return settle_all(log, 1, err);
+}
+
+/* -- looking -------------------------------------------------------------------------------------------------------- */
+
+void skv_log_stats_read(skv_log *log, skv_stats *out)
+{
+    skv_lock(&log->lock);
+    out->seqno = log->next_seqno - 1;
+    out->durable_seqno = skv_log_durable(log);
+    out->log_bytes = log->live_bytes;
+    out->log_segments = log->live_segments;
+    out->syncs = log->syncs;
+    out->synced_bytes = log->synced_bytes;
+    memcpy(out->group_sizes, log->group_sizes, sizeof out->group_sizes);
+    memcpy(out->sync_us, log->sync_us, sizeof out->sync_us);
+    skv_unlock(&log->lock);
+}
+
+uint64_t skv_log_bytes(skv_log *log)
+{
+    uint64_t bytes;
+    skv_lock(&log->lock);
+    bytes = log->live_bytes;
+    skv_unlock(&log->lock);
+    return bytes;
+}

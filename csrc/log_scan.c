@@ -1,0 +1,307 @@
+/* L2 part (log family). Replay's reader: finds the live segments, verifies every frame, and tells a torn tail, which was
+ * never acknowledged, from damage to what was. FORMAT.md 10 has the rules. */
+#include "log_state.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "memory.h"
+
+#define MARK_NAME "log/MARK"
+
+/* -- finding the segments ------------------------------------------------------------------------------------------- */
+
+static skv_code classify(skv_log *log, skv_segment *segment, skv_error *err)
+{
+    uint8_t sector[SKV_SEGMENT_FRAMES];
+    uint64_t file_bytes = segment->header.file_bytes;
+    skv_code code;
+    if (file_bytes < SKV_SEGMENT_FRAMES)
+        return SKV_NOT_FOUND; /* a file whose creation was interrupted */
+    code = skv_os_read(segment->fd, segment->name, sector, sizeof sector, 0, err);
+    if (code != SKV_OK)
+        return code;
+    switch (skv_segment_header_read(sector, &segment->header)) {
+    case SKV_HEADER_BLANK:
+        return SKV_NOT_FOUND;
+    case SKV_HEADER_DAMAGED:
+        return skv_fail_at(err, SKV_CORRUPT, segment->name, 0, 0, "the segment header is damaged");
+    case SKV_HEADER_UNKNOWN_VERSION:
+        return skv_fail_at(err, SKV_FORMAT, segment->name, SKV_SEGMENT_VERSION, 0,
+                           "the segment has a format version that this release does not know");
+    case SKV_HEADER_GOOD:
+        break;
+    }
+    if (memcmp(segment->header.store_id, log->store_id, SKV_STORE_ID_BYTES) != 0)
+        return skv_fail_at(err, SKV_CORRUPT, segment->name, SKV_SEGMENT_STORE_ID, 0,
+                           "the segment belongs to another store");
+    if (segment->header.id < log->mark.first_segment_id) {
+        segment->header.file_bytes = file_bytes;
+        return SKV_NOT_FOUND;
+    }
+    if (segment->header.file_bytes != file_bytes)
+        return skv_fail_at(err, SKV_CORRUPT, segment->name, file_bytes, segment->header.first_seqno,
+                           "the segment has %llu bytes, not %llu", (unsigned long long)file_bytes,
+                           (unsigned long long)segment->header.file_bytes);
+    return SKV_OK;
+}
+
+/* Live segments are kept in the order of their ids. */
+static skv_code insert_live(skv_log *log, skv_segment *segment, skv_error *err)
+{
+    skv_segment **link = &log->oldest;
+    while (*link && (*link)->header.id < segment->header.id)
+        link = &(*link)->next;
+    if (*link && (*link)->header.id == segment->header.id)
+        return skv_fail_at(err, SKV_CORRUPT, segment->name, SKV_SEGMENT_ID, segment->header.first_seqno,
+                           "two files hold log segment %llu; the other is %s",
+                           (unsigned long long)segment->header.id, (*link)->name);
+    segment->next = *link;
+    *link = segment;
+    return SKV_OK;
+}
+
+static bool usable_again(const skv_log *log, uint64_t file_bytes)
+{
+    return file_bytes >= log->sizes.segment_bytes_min && file_bytes <= log->sizes.segment_bytes_max &&
+           file_bytes % SKV_PAGE_BYTES == 0;
+}
+
+static skv_code adopt_file(void *context, const char *entry, skv_error *err)
+{
+    skv_log *log = context;
+    skv_segment *segment;
+    skv_code code;
+    char *end = NULL;
+    unsigned long long number = strtoull(entry, &end, 10);
+    if (strcmp(entry, "MARK") == 0)
+        return SKV_OK;
+    if (number == 0 || end != entry + 8 || strcmp(end, ".log") != 0)
+        return skv_fail_at(err, SKV_CORRUPT, entry, 0, 0, "a foreign file lies in the log directory");
+    if (number >= log->next_number)
+        log->next_number = number + 1;
+    code = skv_segment_open(log->dir, number, &segment, err);
+    if (code != SKV_OK)
+        return code;
+    code = classify(log, segment, err);
+    if (code == SKV_OK)
+        code = insert_live(log, segment, err);
+    if (code == SKV_OK)
+        return SKV_OK;
+    if (code == SKV_NOT_FOUND && usable_again(log, segment->header.file_bytes)) {
+        segment->next = log->free;
+        log->free = segment;
+        return SKV_OK;
+    }
+    if (code == SKV_NOT_FOUND)
+        code = skv_os_remove(log->dir, segment->name, err);
+    skv_segment_free(segment);
+    return code;
+}
+
+static skv_code check_chain_of_segments(skv_log *log, skv_error *err)
+{
+    uint64_t wanted = log->mark.first_segment_id;
+    for (skv_segment *segment = log->oldest; segment; segment = segment->next, wanted++)
+        if (segment->header.id != wanted)
+            return skv_fail_at(err, SKV_CORRUPT, segment->name, 0, segment->header.first_seqno - 1,
+                               "log segment %llu is missing (the next one is %llu)", (unsigned long long)wanted,
+                               (unsigned long long)segment->header.id);
+    if (!log->oldest && log->mark.durable_seqno > 0)
+        return skv_fail_at(err, SKV_CORRUPT, "log", 0, log->mark.durable_seqno,
+                           "log segment %llu is missing, and so is every later one", (unsigned long long)wanted);
+    if (log->oldest && log->oldest->header.first_seqno != log->mark.first_seqno)
+        return skv_fail_at(err, SKV_CORRUPT, log->oldest->name, SKV_SEGMENT_FIRST_SEQNO, log->mark.first_seqno,
+                           "the log begins at seqno %llu, the side file says %llu",
+                           (unsigned long long)log->oldest->header.first_seqno,
+                           (unsigned long long)log->mark.first_seqno);
+    return SKV_OK;
+}
+
+static skv_code find_segments(skv_log *log, skv_error *err)
+{
+    skv_code code = skv_os_open(log->dir, MARK_NAME, SKV_OPEN_WRITE, &log->mark_fd, err);
+    if (code == SKV_NOT_FOUND)
+        return skv_fail_at(err, SKV_CORRUPT, MARK_NAME, 0, 0, "the log's side file is missing");
+    if (code == SKV_OK)
+        code = skv_mark_read(log->mark_fd, log->store_id, &log->mark, err);
+    if (code == SKV_OK)
+        code = skv_os_list(log->dir, "log", adopt_file, log, err);
+    return code == SKV_OK ? check_chain_of_segments(log, err) : code;
+}
+
+/* -- verifying frames ----------------------------------------------------------------------------------------------- */
+
+typedef struct {
+    uint64_t next_seqno; /* of the frame that must come */
+    uint64_t previous;   /* checksum of the frame before */
+    uint64_t proven;     /* newest seqno that something proves durable */
+    uint64_t records;
+} progress;
+
+static void prove(progress *at, uint64_t seqno)
+{
+    if (seqno > at->proven)
+        at->proven = seqno;
+}
+
+/* Walk the records of a frame, to be sure that its count and its bytes agree. */
+static bool body_agrees(const uint8_t *body, const skv_frame *frame)
+{
+    size_t done = 0;
+    for (uint32_t i = 0; i < frame->count; i++) {
+        skv_record record;
+        size_t bytes = skv_record_decode(body + done, frame->body_bytes - done, &record);
+        if (!bytes || record.seqno != frame->first_seqno + i)
+            return false;
+        done += bytes;
+    }
+    return done == frame->body_bytes;
+}
+
+/* The next frame, when it is whole and continues the log. */
+static bool take_frame(const skv_segment *segment, progress *at, size_t *offset)
+{
+    const uint8_t *head = segment->base + *offset;
+    skv_frame frame;
+    if (!skv_frame_read(head, (size_t)segment->header.file_bytes - *offset, segment->header.salt, &frame) ||
+        frame.first_seqno != at->next_seqno || frame.previous != at->previous || !skv_frame_verify(head, &frame) ||
+        !body_agrees(head + SKV_FRAME_HEADER_BYTES, &frame))
+        return false;
+    prove(at, frame.durable_upto);
+    at->next_seqno += frame.count;
+    at->records += frame.count;
+    at->previous = skv_frame_checksum(head);
+    *offset += skv_frame_span(&frame);
+    return true;
+}
+
+/* Behind a frame that does not hold there may be later ones that say it was durable. */
+static void look_for_proof(const skv_segment *segment, size_t offset, progress *at)
+{
+    size_t bytes = (size_t)segment->header.file_bytes;
+    for (size_t here = offset; here + SKV_FRAME_HEADER_BYTES <= bytes; here += 8) {
+        skv_frame frame;
+        if (skv_load64(segment->base + here + SKV_FRAME_SALT) == segment->header.salt &&
+            skv_frame_read(segment->base + here, bytes - here, segment->header.salt, &frame))
+            prove(at, frame.durable_upto);
+    }
+}
+
+static skv_code scan_segment(skv_log *log, skv_segment *segment, progress *at, skv_error *err)
+{
+    size_t offset = SKV_SEGMENT_FRAMES;
+    skv_code code = skv_segment_map(segment, err);
+    if (code == SKV_OK)
+        code = skv_segment_take_slot(segment, log->slots, err);
+    if (code != SKV_OK)
+        return code;
+    while ((!segment->next || at->next_seqno < segment->next->header.first_seqno) && take_frame(segment, at, &offset))
+        continue;
+    segment->end = segment->sealed = segment->durable = offset;
+    segment->last_seqno = at->next_seqno - 1;
+    if (!segment->next)
+        look_for_proof(segment, offset, at);
+    else /* a later header is written only after everything older was synced */
+        prove(at, segment->next->header.first_seqno - 1);
+    if (at->proven >= at->next_seqno)
+        return skv_fail_at(err, SKV_CORRUPT, segment->name, offset, at->next_seqno,
+                           "the record with seqno %llu was durable and is damaged or missing (proven up to %llu)",
+                           (unsigned long long)at->next_seqno, (unsigned long long)at->proven);
+    return SKV_OK;
+}
+
+/* A segment that begins in the middle of its predecessor replaces what follows there: see skv_log_start. */
+static skv_code join(const skv_segment *segment, progress *at, skv_error *err)
+{
+    if (segment->header.first_seqno == at->next_seqno && segment->header.previous == at->previous)
+        return SKV_OK;
+    return skv_fail_at(err, SKV_CORRUPT, segment->name, SKV_SEGMENT_FIRST_SEQNO, segment->header.first_seqno,
+                       "the segment begins at seqno %llu and does not continue the one before, which ends at %llu",
+                       (unsigned long long)segment->header.first_seqno, (unsigned long long)at->next_seqno - 1);
+}
+
+/* A frame is durable whole or not at all: one that something proves in part is proven. What comes after it is the tail,
+ * to be written again behind the checksum of the last proven frame. */
+static void settle_tail(skv_log *log, const skv_segment *segment, progress *at, skv_log_found_tail *out)
+{
+    size_t offset = SKV_SEGMENT_FRAMES;
+    skv_frame frame;
+    log->previous = segment->header.previous;
+    while (offset < segment->end && skv_frame_read(segment->base + offset, segment->end - offset, segment->header.salt, &frame)) {
+        if (frame.first_seqno <= at->proven) {
+            log->previous = skv_frame_checksum(segment->base + offset);
+            prove(at, frame.first_seqno + frame.count - 1);
+        } else {
+            out->tail_bytes += frame.body_bytes;
+        }
+        offset += skv_frame_span(&frame);
+    }
+}
+
+skv_code skv_log_scan(skv_log *log, uint64_t proof_seqno, skv_log_found_tail *out, skv_error *err)
+{
+    progress at = {0};
+    skv_code code = find_segments(log, err);
+    if (code != SKV_OK)
+        return code;
+    at.next_seqno = log->mark.first_seqno;
+    at.previous = log->oldest ? log->oldest->header.previous : 0;
+    prove(&at, log->mark.durable_seqno);
+    prove(&at, proof_seqno);
+    for (skv_segment *segment = log->oldest; segment; segment = segment->next) {
+        if ((code = join(segment, &at, err)) != SKV_OK || (code = scan_segment(log, segment, &at, err)) != SKV_OK)
+            return code;
+        log->active = segment;
+        log->live_bytes += segment->header.file_bytes;
+        log->live_segments++;
+    }
+    if (at.proven >= at.next_seqno)
+        return skv_fail_at(err, SKV_CORRUPT, "log", 0, at.next_seqno,
+                           "a shard has applied seqno %llu, but the log ends at %llu", (unsigned long long)at.proven,
+                           (unsigned long long)at.next_seqno - 1);
+    *out = (skv_log_found_tail){0};
+    if (log->active)
+        settle_tail(log, log->active, &at, out);
+    out->last_seqno = at.next_seqno - 1;
+    out->proven_seqno = at.proven;
+    out->records = at.records;
+    return SKV_OK;
+}
+
+/* -- visiting records ----------------------------------------------------------------------------------------------- */
+
+static skv_code visit_segment(skv_segment *segment, uint64_t from, uint64_t upto, skv_log_visit visit, void *context,
+                              skv_error *err)
+{
+    size_t offset = SKV_SEGMENT_FRAMES;
+    while (offset < segment->end) {
+        skv_frame frame;
+        const uint8_t *head = segment->base + offset;
+        size_t at = offset + SKV_FRAME_HEADER_BYTES;
+        if (!skv_frame_read(head, segment->end - offset, segment->header.salt, &frame))
+            return skv_fail_at(err, SKV_CORRUPT, segment->name, offset, 0, "the frame changed while it was replayed");
+        offset += skv_frame_span(&frame);
+        for (uint32_t i = 0; i < frame.count; i++) {
+            skv_record record;
+            skv_position position = {(uint32_t)at, (uint16_t)segment->slot};
+            skv_code code = SKV_OK;
+            at += skv_record_decode(segment->base + at, SIZE_MAX, &record);
+            if (record.seqno >= from && record.seqno <= upto)
+                code = visit(context, position, &record, err);
+            if (code != SKV_OK)
+                return code;
+        }
+    }
+    return SKV_OK;
+}
+
+skv_code skv_log_visit_records(skv_log *log, uint64_t from, uint64_t upto, skv_log_visit visit, void *context,
+                               skv_error *err)
+{
+    skv_code code = SKV_OK;
+    for (skv_segment *segment = log->oldest; segment && code == SKV_OK; segment = segment->next)
+        if (segment->header_durable && segment->last_seqno >= from && segment->header.first_seqno <= upto)
+            code = visit_segment(segment, from, upto, visit, context, err);
+    return code;
+}

@@ -1,0 +1,70 @@
+/* L2 part (log family). The log's state, seen by log_*.c only. */
+#ifndef SKV_LOG_STATE_H
+#define SKV_LOG_STATE_H
+
+#include "log.h"
+
+/* One thread inside skv_log_wait; lives on its stack. */
+typedef struct skv_waiter {
+    struct skv_waiter *next;
+    uint64_t seqno;
+    skv_flag woken;
+    bool queued;
+} skv_waiter;
+
+struct skv_log {
+    int dir;
+    uint8_t store_id[SKV_STORE_ID_BYTES];
+    skv_log_sizes sizes;
+    skv_slots *slots; /* owned */
+
+    skv_mutex lock;
+    skv_segment *oldest;   /* live segments, oldest to newest; owned */
+    skv_segment *active;   /* the newest */
+    skv_segment *unsynced; /* the first that may hold bytes that are not durable */
+    size_t frame_at;       /* offset of the open frame in active; 0: none */
+    uint32_t frame_count;
+    uint64_t next_seqno;
+    uint64_t disk_seqno;  /* newest record of a disk-level writer */
+    uint64_t async_seqno; /* newest record that the sync loop shall sync */
+    atomic_ullong durable_seqno;
+    uint64_t previous; /* checksum of the last sealed frame: the syncing thread's */
+    skv_waiter *waiters;
+    skv_waiter **waiters_end;
+    bool leading;
+    skv_code poison_code;
+    skv_error poison;
+
+    /* pool: under lock */
+    skv_segment *spare;    /* ready for its life; owned */
+    skv_segment *free;     /* files to use again; owned */
+    skv_segment *retired;  /* waiting until the side file says so; owned */
+    uint64_t want_bytes;   /* a reserve that no spare could serve */
+    uint64_t next_bytes;   /* size of the next new segment */
+    uint64_t next_number;
+    uint64_t rolled_ns;
+    uint64_t retire_bound;
+    uint64_t live_bytes, live_segments;
+    skv_code pool_code; /* why no spare could be made */
+    skv_error pool_error;
+
+    int mark_fd;
+    skv_mark mark; /* as written: the tending thread's */
+    atomic_bool mark_stale;
+
+    skv_event work;  /* for the sync loop */
+    skv_event chore; /* for the log loop */
+    skv_event room;  /* for appenders without a segment */
+
+    uint64_t syncs, synced_bytes;
+    uint64_t group_sizes[SKV_HISTOGRAM_BUCKETS], sync_us[SKV_HISTOGRAM_BUCKETS];
+};
+
+/* Close the open frame: its numbers are written, its checksums come when it is sealed. Under the lock. */
+void skv_log_close_frame(skv_log *log);
+/* Remember the first failure; every later write and wait meets it. Under the lock. */
+void skv_log_poison(skv_log *log, skv_code code, const skv_error *why);
+/* Make `segment` the active one. Under the lock, or alone. FULL when there is no slot. */
+skv_code skv_log_activate(skv_log *log, skv_segment *segment, uint64_t id, uint64_t first_seqno, skv_error *err);
+
+#endif

@@ -1,0 +1,297 @@
+/* L2 part (log family). Sync: leaders, followers, and the loop that syncs for those who do not wait. */
+#include "log_state.h"
+
+#include <stdio.h>
+
+#define REMAP_BYTES ((size_t)1 << 20)
+
+/* What one leader takes with it out of the lock. */
+typedef struct {
+    skv_segment *first, *last;
+    size_t last_end; /* of `last`; earlier segments are closed */
+    uint64_t target_seqno;
+    uint64_t records;
+    uint64_t bytes;
+} commit_group;
+
+static unsigned bucket_of(uint64_t value)
+{
+    unsigned bucket = value ? 63U - (unsigned)__builtin_clzll(value) : 0;
+    return bucket < SKV_HISTOGRAM_BUCKETS ? bucket : SKV_HISTOGRAM_BUCKETS - 1;
+}
+
+static commit_group take_group(skv_log *log)
+{
+    skv_log_close_frame(log);
+    return (commit_group){.first = log->unsynced,
+                   .last = log->active,
+                   .last_end = log->active->end,
+                   .target_seqno = log->next_seqno - 1,
+                   .records = log->next_seqno - 1 - skv_log_durable(log)};
+}
+
+/* Fill in the checksums of the closed frames before `to`. */
+static void seal_frames(skv_log *log, skv_segment *segment, size_t to)
+{
+    if (!segment->header_durable && segment->sealed == SKV_SEGMENT_FRAMES)
+        segment->header.previous = log->previous;
+    while (segment->sealed < to) {
+        uint8_t *at = segment->base + segment->sealed;
+        skv_frame frame = {.salt = segment->header.salt,
+                           .body_bytes = skv_load32(at + SKV_FRAME_BODY_BYTES),
+                           .count = skv_load32(at + SKV_FRAME_COUNT),
+                           .first_seqno = skv_load64(at + SKV_FRAME_FIRST_SEQNO),
+                           .durable_upto = skv_load64(at + SKV_FRAME_DURABLE_UPTO),
+                           .previous = log->previous};
+        log->previous = skv_frame_seal(at, &frame);
+        segment->sealed += skv_frame_span(&frame);
+    }
+}
+
+static skv_code sync_segment(skv_log *log, skv_segment *segment, size_t to, skv_error *err)
+{
+    skv_code code = SKV_OK;
+    seal_frames(log, segment, to);
+    if (segment->durable < to || !segment->header_durable) {
+        code = skv_segment_write(segment, to, err);
+        if (code == SKV_OK)
+            code = skv_os_sync(segment->fd, segment->name, err);
+    }
+    if (code == SKV_OK && !segment->header_durable) {
+        code = skv_segment_write_header(segment, err);
+        if (code == SKV_OK)
+            code = skv_os_sync(segment->fd, segment->name, err);
+        segment->header_durable = code == SKV_OK;
+    }
+    return code;
+}
+
+/* Segments go one after the other, so that a header on disk proves that all older segments are. */
+static skv_code sync_group(skv_log *log, commit_group *group, skv_error *err)
+{
+    for (skv_segment *segment = group->first;; segment = segment->next) {
+        size_t to = segment == group->last ? group->last_end : segment->end;
+        skv_code code = sync_segment(log, segment, to, err);
+        if (code != SKV_OK)
+            return code;
+        group->bytes += to - segment->durable;
+        segment->durable = to;
+        skv_segment_remap(segment, segment == group->last ? REMAP_BYTES : 0);
+        if (segment == group->last)
+            return SKV_OK;
+    }
+}
+
+void skv_log_poison(skv_log *log, skv_code code, const skv_error *why)
+{
+    if (log->poison_code != SKV_OK)
+        return;
+    log->poison = *why;
+    log->poison.code = SKV_POISONED;
+    log->poison.seqno = skv_log_durable(log) + 1;
+    (void)snprintf(log->poison.text, sizeof log->poison.text,
+                   "the log could not be written: %.250s; the outcome of writes from seqno %llu on is unknown, "
+                   "close and open the store again",
+                   why->text, (unsigned long long)log->poison.seqno);
+    log->poison_code = code;
+}
+
+static void note_sync(skv_log *log, const commit_group *group, uint64_t spent_ns)
+{
+    log->syncs++;
+    log->synced_bytes += group->bytes;
+    log->sync_us[bucket_of(spent_ns / 1000)]++;
+    log->group_sizes[bucket_of(group->records)]++;
+}
+
+/* Unlink those who need not wait any longer, and the first of the others: it leads next. Under the lock. */
+static skv_waiter *take_wakeable(skv_log *log)
+{
+    skv_waiter *woken = NULL, **woken_end = &woken, **link = &log->waiters;
+    uint64_t durable = skv_log_durable(log);
+    bool heir = false;
+    while (*link) {
+        skv_waiter *waiter = *link;
+        bool durable_now = waiter->seqno <= durable || log->poison_code != SKV_OK;
+        if (!durable_now && heir) {
+            link = &waiter->next;
+            continue;
+        }
+        *link = waiter->next;
+        waiter->next = NULL;
+        waiter->queued = false;
+        if (durable_now) {
+            *woken_end = waiter;
+            woken_end = &waiter->next;
+        } else { /* the heir goes first: its sync overlaps with the waking of the others */
+            heir = true;
+            waiter->next = woken;
+            if (woken_end == &woken)
+                woken_end = &waiter->next;
+            woken = waiter;
+        }
+    }
+    log->waiters_end = link;
+    return woken;
+}
+
+static void wake_all(skv_waiter *woken)
+{
+    while (woken) {
+        skv_waiter *next = woken->next; /* once its flag is set, a waiter and its memory may be gone */
+        skv_flag_set(&woken->woken);
+        woken = next;
+    }
+}
+
+/* Sync everything appended so far. Called and returns with the lock held; nobody else leads. */
+static void lead(skv_log *log)
+{
+    skv_error err = {0};
+    skv_waiter *woken;
+    skv_code code;
+    uint64_t began;
+    commit_group group = take_group(log);
+    log->leading = true;
+    skv_unlock(&log->lock);
+    began = skv_now_ns();
+    code = sync_group(log, &group, &err);
+    skv_lock(&log->lock);
+    if (code == SKV_OK) {
+        note_sync(log, &group, skv_now_ns() - began);
+        log->unsynced = group.last;
+        atomic_store_explicit(&log->durable_seqno, group.target_seqno, memory_order_release);
+    } else {
+        skv_log_poison(log, code, &err);
+    }
+    log->leading = false;
+    woken = take_wakeable(log);
+    if (!atomic_exchange(&log->mark_stale, true))
+        skv_event_notify(&log->chore);
+    if (log->async_seqno > skv_log_durable(log))
+        skv_event_notify(&log->work);
+    skv_unlock(&log->lock);
+    wake_all(woken);
+    skv_lock(&log->lock);
+}
+
+static void enqueue(skv_log *log, skv_waiter *waiter)
+{
+    waiter->next = NULL;
+    waiter->queued = true;
+    atomic_store_explicit(&waiter->woken.word, 0, memory_order_relaxed);
+    *log->waiters_end = waiter;
+    log->waiters_end = &waiter->next;
+}
+
+static void dequeue(skv_log *log, skv_waiter *waiter)
+{
+    skv_waiter **link = &log->waiters;
+    if (!waiter->queued)
+        return;
+    while (*link != waiter)
+        link = &(*link)->next;
+    *link = waiter->next;
+    if (log->waiters_end == &waiter->next)
+        log->waiters_end = link;
+    waiter->queued = false;
+}
+
+/* One wait of a follower; false when its time is over or a signal arrived. Called and returns with the lock held. */
+static bool follow(skv_log *log, uint64_t seqno, uint64_t timeout_ns)
+{
+    skv_waiter self = {.seqno = seqno};
+    bool woken;
+    enqueue(log, &self);
+    skv_unlock(&log->lock);
+    woken = skv_flag_wait(&self.woken, timeout_ns);
+    skv_lock(&log->lock);
+    while (!self.queued && !woken) { /* being woken right now: the waker still uses our memory */
+        skv_unlock(&log->lock);
+        woken = skv_flag_wait(&self.woken, SKV_NS_PER_S);
+        skv_lock(&log->lock);
+    }
+    dequeue(log, &self);
+    return woken;
+}
+
+skv_code skv_log_wait(skv_log *log, uint64_t seqno, uint64_t timeout_ns, skv_error *err)
+{
+    skv_code code = SKV_OK;
+    uint64_t end;
+    if (seqno <= skv_log_durable(log))
+        return SKV_OK;
+    end = skv_now_ns() + timeout_ns;
+    skv_lock(&log->lock);
+    if (seqno >= log->next_seqno)
+        seqno = log->next_seqno - 1; /* what was never appended cannot be waited for */
+    while (code == SKV_OK && seqno > skv_log_durable(log)) {
+        uint64_t now;
+        if (log->poison_code != SKV_OK) {
+            if (err)
+                *err = log->poison;
+            code = SKV_POISONED;
+        } else if (!log->leading) {
+            lead(log);
+        } else if ((now = skv_now_ns()) >= end || !follow(log, seqno, end - now)) {
+            code = SKV_AGAIN;
+        }
+    }
+    /* Durable at last is durable, even when the time ran out in the same moment. */
+    if (code == SKV_AGAIN && seqno <= skv_log_durable(log))
+        code = SKV_OK;
+    skv_unlock(&log->lock);
+    return code;
+}
+
+skv_code skv_log_sync_start(skv_log *log, skv_error *err)
+{
+    skv_code code;
+    skv_lock(&log->lock);
+    lead(log);
+    code = log->poison_code;
+    if (code != SKV_OK)
+        *err = log->poison;
+    skv_unlock(&log->lock);
+    return code;
+}
+
+void skv_log_sync_round(skv_log *log, uint64_t timeout_ns)
+{
+    unsigned seen = skv_event_read(&log->work);
+    uint64_t wanted;
+    skv_lock(&log->lock);
+    wanted = log->async_seqno;
+    skv_unlock(&log->lock);
+    if (wanted > skv_log_durable(log) && skv_log_wait(log, wanted, timeout_ns, NULL) != SKV_POISONED)
+        return;
+    skv_event_wait(&log->work, seen, timeout_ns);
+}
+
+void skv_log_wake_loops(skv_log *log)
+{
+    skv_event_notify(&log->work);
+    skv_event_notify(&log->chore);
+    skv_event_notify(&log->room);
+}
+
+unsigned skv_log_room_read(skv_log *log)
+{
+    return skv_event_read(&log->room);
+}
+
+void skv_log_room_wait(skv_log *log, unsigned seen, uint64_t timeout_ns)
+{
+    skv_event_wait(&log->room, seen, timeout_ns);
+}
+
+skv_code skv_log_health(skv_log *log, skv_error *err)
+{
+    skv_code code;
+    skv_lock(&log->lock);
+    code = log->poison_code == SKV_OK ? SKV_OK : SKV_POISONED;
+    if (code != SKV_OK && err)
+        *err = log->poison;
+    skv_unlock(&log->lock);
+    return code;
+}

@@ -1,0 +1,21 @@
+/* L2 part. The manifest: which store this is and how its keys are laid out. FORMAT.md 3. Two equal copies. */
+#ifndef SKV_MANIFEST_H
+#define SKV_MANIFEST_H
+
+#include "format.h"
+
+typedef struct {
+    uint8_t store_id[SKV_STORE_ID_BYTES];
+    uint64_t generation;
+    uint64_t epoch;
+    uint32_t shards;
+    uint32_t weights[SKV_SHARDS_MAX];
+} skv_manifest;
+
+/* Replace both copies, one after the other: temporary file, sync, rename, sync of the directory. */
+skv_code skv_manifest_save(int dir, const skv_manifest *manifest, skv_error *err);
+/* The newest good copy; a damaged or older other one is mended from it. NOT_FOUND (without err): there is none.
+ * CORRUPT: there are only damaged ones. FORMAT: a version this release does not know; nothing is touched. */
+skv_code skv_manifest_load(int dir, skv_manifest *out, skv_error *err);
+
+#endif

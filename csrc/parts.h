@@ -1,0 +1,28 @@
+/* L2. The parts that a path may be handed together: what one open store is made of, without its life cycle. */
+#ifndef SKV_PARTS_H
+#define SKV_PARTS_H
+
+#include "lane.h"
+#include "log.h"
+#include "pressure.h"
+#include "ring.h"
+
+typedef struct {
+    skv_ring *ring;     /* owned by the store, as all of these */
+    skv_log *log;
+    skv_lane *lanes;
+    uint32_t lane_count;
+    skv_pressure pressure;
+    skv_snapshot *snapshots;        /* live ones, newest first; under the log's lock */
+    uint64_t newest_snapshot_seqno; /* 0: none; under the log's lock */
+    uint64_t snapshot_count;
+    atomic_ullong flush_target;     /* everything up to it shall be flushed */
+    skv_event flushed;
+} skv_parts;
+
+static inline skv_lane *skv_parts_lane(const skv_parts *parts, uint64_t key_hash)
+{
+    return &parts->lanes[skv_ring_route(parts->ring, key_hash)];
+}
+
+#endif

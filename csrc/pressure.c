@@ -1,0 +1,92 @@
+/* L2 part. Back-pressure. */
+#include "pressure.h"
+
+#define FLUSH_PERCENT 50
+#define DELAY_PERCENT 70
+#define FIRST_RATE ((uint64_t)64 << 20)
+#define SLOWEST_RATE ((uint64_t)1 << 20)
+#define SHORTEST_NAP_NS (SKV_NS_PER_MS / 5)
+
+void skv_pressure_create(skv_pressure *pressure, uint64_t budget_bytes)
+{
+    pressure->budget_bytes = budget_bytes;
+    atomic_init(&pressure->flush_rate, FIRST_RATE);
+}
+
+unsigned skv_pressure_level(const skv_pressure *pressure)
+{
+    return (unsigned)(atomic_load_explicit(&pressure->unflushed_bytes, memory_order_relaxed) * 100 /
+                      pressure->budget_bytes);
+}
+
+bool skv_pressure_wants_flush(const skv_pressure *pressure)
+{
+    return skv_pressure_level(pressure) >= FLUSH_PERCENT;
+}
+
+static void nap(skv_pressure *pressure, uint64_t ns)
+{
+    uint64_t began = skv_now_ns();
+    skv_event_wait(&pressure->relieved, skv_event_read(&pressure->relieved), ns);
+    atomic_fetch_add(&pressure->stall_ns, skv_now_ns() - began);
+}
+
+/* Each delayed write takes its share of a rate that falls from twice to half of what flushes manage. */
+static void delay(skv_pressure *pressure, size_t bytes, unsigned level, uint64_t slice_ns)
+{
+    uint64_t rate = atomic_load(&pressure->flush_rate), now = skv_now_ns(), due = atomic_load(&pressure->next_ns), from;
+    rate = rate * (200 - 5 * (level - DELAY_PERCENT)) / 100;
+    do {
+        from = due > now ? due : now;
+    } while (!atomic_compare_exchange_weak(&pressure->next_ns, &due, from + bytes * SKV_NS_PER_S / rate));
+    if (from > now + SHORTEST_NAP_NS)
+        nap(pressure, from - now < slice_ns ? from - now : slice_ns);
+}
+
+skv_code skv_pressure_admit(skv_pressure *pressure, size_t bytes, uint64_t slice_ns)
+{
+    unsigned level = skv_pressure_level(pressure);
+    if (level < DELAY_PERCENT)
+        return SKV_OK;
+    if (level >= 100) {
+        uint64_t end = skv_now_ns() + slice_ns, now;
+        while (skv_pressure_level(pressure) >= 100 && (now = skv_now_ns()) < end) {
+            unsigned seen = skv_event_read(&pressure->relieved);
+            if (atomic_load(&pressure->failure) != SKV_OK)
+                return atomic_load(&pressure->failure);
+            skv_event_notify(&pressure->wanted);
+            skv_event_wait(&pressure->relieved, seen, end - now);
+            atomic_fetch_add(&pressure->stall_ns, skv_now_ns() - now);
+        }
+        return skv_pressure_level(pressure) >= 100 ? SKV_BUSY : SKV_OK;
+    }
+    delay(pressure, bytes, level, slice_ns);
+    return SKV_OK;
+}
+
+void skv_pressure_add(skv_pressure *pressure, uint64_t bytes)
+{
+    uint64_t threshold = pressure->budget_bytes / 100 * FLUSH_PERCENT;
+    uint64_t before = atomic_fetch_add_explicit(&pressure->unflushed_bytes, bytes, memory_order_relaxed);
+    if (before < threshold && before + bytes >= threshold)
+        skv_event_notify(&pressure->wanted);
+}
+
+void skv_pressure_relieve(skv_pressure *pressure, uint64_t bytes, uint64_t spent_ns)
+{
+    uint64_t old = atomic_load(&pressure->flush_rate), rate;
+    atomic_fetch_sub(&pressure->unflushed_bytes, bytes);
+    if (bytes > SLOWEST_RATE && spent_ns) { /* small flushes say little about the rate */
+        rate = (uint64_t)((double)bytes * 1e9 / (double)spent_ns);
+        rate = (3 * old + rate) / 4;
+        atomic_store(&pressure->flush_rate, rate > SLOWEST_RATE ? rate : SLOWEST_RATE);
+    }
+    atomic_store(&pressure->failure, SKV_OK);
+    skv_event_notify(&pressure->relieved);
+}
+
+void skv_pressure_fail(skv_pressure *pressure, skv_code code)
+{
+    atomic_store(&pressure->failure, code);
+    skv_event_notify(&pressure->relieved);
+}

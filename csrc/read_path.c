@@ -1,0 +1,202 @@
+/* L3 path. Reading. */
+#include "read_path.h"
+
+#include "hash.h"
+
+#define RESOLVE_AT_ONCE 256
+#define RESOLVE_ROUNDS 4
+
+static skv_code verify(const skv_record *record, skv_error *err)
+{
+    if (skv_record_verify(record))
+        return SKV_OK;
+    return skv_fail_at(err, SKV_CORRUPT, "log", 0, record->seqno, "the record with seqno %llu fails its checksum",
+                       (unsigned long long)record->seqno);
+}
+
+static skv_code use_record(const skv_record *record, skv_read_use use, void *context, skv_error *err)
+{
+    if (skv_record_deletes(record))
+        return SKV_NOT_FOUND;
+    return use ? use(context, record, err) : SKV_OK;
+}
+
+static skv_code read_shard(skv_lane *lane, skv_slice key, skv_read_use use, void *context, uint64_t *version,
+                           skv_error *err)
+{
+    skv_shard_txn *txn;
+    skv_record record;
+    skv_code code = skv_shard_read_begin(lane->shard, &txn, err);
+    if (code != SKV_OK)
+        return code;
+    code = skv_shard_get(lane->shard, txn, key, &record, err);
+    if (code == SKV_OK) {
+        *version = record.seqno;
+        code = use_record(&record, use, context, err);
+    }
+    skv_shard_read_end(lane->shard, txn);
+    return code;
+}
+
+/* A record of the log: pinned by the caller, under the lane's lock, before this. */
+static skv_code read_log(skv_slots *slots, skv_position position, const skv_record *record, skv_read_use use,
+                         void *context, skv_error *err)
+{
+    skv_code code = verify(record, err);
+    if (code == SKV_OK)
+        code = use_record(record, use, context, err);
+    skv_slots_unpin(slots, position);
+    return code;
+}
+
+static void must_wait(const skv_log *log, const skv_record *record, uint64_t *wait_seqno)
+{
+    if (!(record->flags & SKV_RECORD_MEMORY_ACK) && record->seqno > skv_log_durable(log) &&
+        record->seqno > *wait_seqno)
+        *wait_seqno = record->seqno;
+}
+
+skv_code skv_read_latest(skv_parts *parts, skv_slice key, skv_read_use use, void *context, uint64_t *wait_seqno,
+                         skv_error *err)
+{
+    uint64_t key_hash = skv_key_hash(key.data, key.bytes), version;
+    skv_lane *lane = skv_parts_lane(parts, key_hash);
+    skv_slots *slots = skv_log_slots(parts->log);
+    skv_position position;
+    skv_record record;
+    bool found;
+    skv_lock(&lane->lock);
+    found = skv_lane_find(lane, key_hash, key, &position, &record);
+    if (found)
+        skv_slots_pin(slots, position);
+    skv_unlock(&lane->lock);
+    /* A transaction that begins after the look into the index is at least as new as what the index had let go. */
+    if (!found)
+        return read_shard(lane, key, use, context, &version, err);
+    must_wait(parts->log, &record, wait_seqno);
+    return read_log(slots, position, &record, use, context, err);
+}
+
+skv_code skv_read_version(skv_parts *parts, skv_slice key, skv_read_use use, void *context, skv_version *out,
+                          skv_error *err)
+{
+    uint64_t key_hash = skv_key_hash(key.data, key.bytes);
+    skv_lane *lane = skv_parts_lane(parts, key_hash);
+    skv_slots *slots = skv_log_slots(parts->log);
+    skv_position position;
+    skv_record record;
+    bool found;
+    *out = (skv_version){0};
+    skv_lock(&lane->lock);
+    found = skv_lane_find(lane, key_hash, key, &position, &record);
+    out->generation = lane->generation;
+    if (found)
+        skv_slots_pin(slots, position);
+    skv_unlock(&lane->lock);
+    if (found) {
+        out->version = skv_record_deletes(&record) ? 0 : record.seqno;
+        return read_log(slots, position, &record, use, context, err);
+    }
+    out->below = true;
+    return read_shard(lane, key, use, context, &out->version, err);
+}
+
+skv_code skv_read_snapshot(skv_snapshot *snapshot, skv_slice key, skv_read_use use, void *context, skv_error *err)
+{
+    uint64_t key_hash = skv_key_hash(key.data, key.bytes);
+    uint32_t number = skv_ring_route(snapshot->parts->ring, key_hash);
+    skv_lane *lane = &snapshot->parts->lanes[number];
+    skv_lane_view *view = &snapshot->views[number];
+    skv_record record;
+    skv_code code;
+    for (int i = 0; i < 2; i++) {
+        skv_position position;
+        bool found;
+        if (!view->generations[i])
+            continue;
+        skv_lock(&lane->lock);
+        found = skv_index_find(view->generations[i], key_hash, key, snapshot->seqno, &position, &record);
+        skv_unlock(&lane->lock);
+        if (!found)
+            continue;
+        code = verify(&record, err); /* the snapshot pins the log: the bytes stay */
+        return code == SKV_OK ? use_record(&record, use, context, err) : code;
+    }
+    code = skv_shard_get(lane->shard, view->txn, key, &record, err);
+    return code == SKV_OK ? use_record(&record, use, context, err) : code;
+}
+
+/* -- counting ------------------------------------------------------------------------------------------------------- */
+
+/* What lies under the active generation. Once a flush has put part of a sealed generation into the shard, only what was
+ * learnt of it before can be counted; what was not is *left. Under the lane's lock. */
+static skv_code count_base(skv_lane *lane, skv_lane_below *below, uint64_t most, uint64_t *keys, uint64_t *left,
+                           skv_error *err)
+{
+    skv_code code;
+    if (!lane->sealed)
+        return skv_shard_count(lane->shard, below->txn, keys, err);
+    *keys = lane->base_records +
+            (uint64_t)skv_index_delta(lane->sealed, lane->applying ? 0 : most, skv_lane_is_below, below, left, &code);
+    return code;
+}
+
+/* Keys of one lane, resolving at most `most` entries. Under the lane's lock: the sum is of one moment. */
+static skv_code count_lane(skv_lane *lane, uint64_t most, uint64_t *keys, uint64_t *left, skv_error *err)
+{
+    skv_lane_below below = {.lane = lane};
+    uint64_t base_left = 0;
+    skv_code code = skv_shard_read_begin(lane->shard, &below.txn, err);
+    if (code != SKV_OK)
+        return code;
+    lane->counted = true;
+    code = count_base(lane, &below, most, keys, &base_left, err);
+    below.under = lane->sealed;
+    if (code == SKV_OK)
+        *keys += (uint64_t)skv_index_delta(lane->active, most, skv_lane_is_below, &below, left, &code);
+    *left += base_left;
+    skv_shard_read_end(lane->shard, below.txn);
+    return code == SKV_OK ? SKV_OK : skv_fail(err, code, "cannot count the keys of %s", skv_shard_name(lane->shard));
+}
+
+static skv_code count_all(skv_parts *parts, uint64_t most, uint64_t *keys, uint64_t *left, skv_error *err)
+{
+    skv_code code = SKV_OK;
+    *keys = *left = 0;
+    for (uint32_t i = 0; i < parts->lane_count && code == SKV_OK; i++) {
+        skv_lane *lane = &parts->lanes[i];
+        uint64_t here, here_left = 0;
+        skv_lock(&lane->lock);
+        code = count_lane(lane, most, &here, &here_left, err);
+        skv_unlock(&lane->lock);
+        *keys += here;
+        *left += here_left;
+    }
+    return code;
+}
+
+skv_code skv_read_count(skv_parts *parts, uint64_t *out, uint64_t *wait_seqno, skv_error *err)
+{
+    skv_code code = SKV_OK;
+    unsigned seen = skv_event_read(&parts->flushed);
+    uint64_t left = UINT64_MAX, before = UINT64_MAX;
+    /* Resolve in short steps while others write; then the rest at once, under the lock. */
+    for (int stalled = 0; code == SKV_OK && left > RESOLVE_AT_ONCE && stalled < RESOLVE_ROUNDS; before = left) {
+        code = count_all(parts, RESOLVE_AT_ONCE, out, &left, err);
+        stalled += left >= before;
+    }
+    if (code != SKV_OK)
+        return code;
+    skv_log_lock(parts->log);
+    code = count_all(parts, UINT64_MAX, out, &left, err);
+    *wait_seqno = skv_log_last_disk(parts->log);
+    skv_log_unlock(parts->log);
+    if (code != SKV_OK || !left)
+        return code;
+    /* A flush is in the middle of a generation that nobody had counted: the end of that flush tells. */
+    code = atomic_load(&parts->pressure.failure);
+    if (code != SKV_OK)
+        return skv_fail(err, code, "cannot count the keys: a flush fails");
+    skv_event_wait(&parts->flushed, seen, SKV_SLICE_NS);
+    return SKV_AGAIN;
+}

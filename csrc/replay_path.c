@@ -1,0 +1,92 @@
+/* L3 path. Replay. */
+#include "replay_path.h"
+
+#include "hash.h"
+
+typedef struct {
+    skv_parts *parts;
+    uint64_t replayed;
+} replaying;
+
+static uint64_t newest_applied(const skv_parts *parts)
+{
+    uint64_t newest = 0;
+    for (uint32_t i = 0; i < parts->lane_count; i++) {
+        uint64_t applied = skv_shard_applied(parts->lanes[i].shard);
+        newest = applied > newest ? applied : newest;
+    }
+    return newest;
+}
+
+/* Nobody else is there yet: no lock is needed. */
+static skv_code enter(replaying *replay, uint64_t key_hash, skv_position position, const skv_record *record, skv_error *err)
+{
+    skv_lane *lane = skv_parts_lane(replay->parts, key_hash);
+    if (record->seqno <= skv_shard_applied(lane->shard))
+        return SKV_OK;
+    if (skv_index_reserve(lane->active, key_hash, false) != SKV_OK)
+        return skv_fail(err, SKV_NO_MEMORY, "out of memory: cannot index the log");
+    skv_index_insert(lane->active, key_hash, position, record, false, 0);
+    skv_pressure_add(&replay->parts->pressure, skv_record_bytes(record));
+    replay->replayed++;
+    return SKV_OK;
+}
+
+static skv_code index_record(void *context, skv_position position, const skv_record *record, skv_error *err)
+{
+    return enter(context, skv_key_hash(record->key.data, record->key.bytes), position, record, err);
+}
+
+static skv_code append_again(void *context, skv_position position, const skv_record *record, skv_error *err)
+{
+    replaying *replay = context;
+    skv_record copy = *record;
+    position = skv_log_append(replay->parts->log, &copy);
+    return enter(replay, skv_key_hash(copy.key.data, copy.key.bytes), position, &copy, err);
+}
+
+/* What no completed sync proves may be in the page cache only. It is copied into the fresh segment, as one frame, and
+ * synced; only then does that segment's header make the old copy void. */
+static skv_code write_tail_again(replaying *replay, const skv_log_found_tail *tail, skv_error *err)
+{
+    skv_log *log = replay->parts->log;
+    skv_code code = SKV_OK;
+    if (tail->tail_bytes)
+        code = skv_log_reserve(log, (size_t)tail->tail_bytes, err);
+    if (code == SKV_OK && tail->tail_bytes)
+        code = skv_log_visit_records(log, tail->proven_seqno + 1, tail->last_seqno, append_again, replay, err);
+    skv_log_note_disk(log);
+    return code;
+}
+
+/* Sync the fresh segment, even when it is empty: its header must be there before the first append relies on it. */
+static skv_code sync_start(skv_log *log, skv_error *err)
+{
+    skv_code code = skv_log_sync_start(log, err);
+    return code == SKV_OK ? skv_log_tend(log, err) : code;
+}
+
+skv_code skv_replay(skv_parts *parts, uint64_t *replayed, skv_error *err)
+{
+    replaying replay = {parts, 0};
+    skv_log_found_tail tail;
+    skv_code code = skv_log_scan(parts->log, newest_applied(parts), &tail, err);
+    if (code == SKV_OK)
+        code = skv_log_visit_records(parts->log, 0, tail.proven_seqno, index_record, &replay, err);
+    if (code == SKV_OK)
+        code = skv_log_start(parts->log, tail.proven_seqno + 1, tail.tail_bytes, err);
+    if (code == SKV_OK)
+        code = write_tail_again(&replay, &tail, err);
+    if (code == SKV_OK)
+        code = sync_start(parts->log, err);
+    *replayed = replay.replayed;
+    return code;
+}
+
+skv_code skv_replay_nothing(skv_parts *parts, skv_error *err)
+{
+    skv_code code = skv_log_found(parts->log, err);
+    if (code == SKV_OK)
+        code = skv_log_start(parts->log, 1, 0, err);
+    return code == SKV_OK ? sync_start(parts->log, err) : code;
+}

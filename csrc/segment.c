@@ -1,0 +1,177 @@
+/* L2 part (log family). Segments. */
+#include "segment.h"
+
+#include <assert.h>
+#include <stdio.h>
+
+#include "memory.h"
+#include "sync.h"
+
+#define ZERO_BYTES ((size_t)1 << 20)
+
+static size_t page_floor(size_t offset)
+{
+    return offset & ~(size_t)(SKV_PAGE_BYTES - 1);
+}
+
+void skv_slots_read(const skv_slots *slots, skv_position position, skv_record *out)
+{
+    size_t bytes = skv_record_decode(skv_slots_at(slots, position), SIZE_MAX, out);
+    assert(bytes > 0);
+    (void)bytes;
+}
+
+static skv_segment *segment_new(uint64_t number)
+{
+    skv_segment *segment = skv_alloc(sizeof *segment);
+    if (!segment)
+        return NULL;
+    segment->number = number;
+    segment->fd = -1;
+    segment->slot = -1;
+    (void)snprintf(segment->name, sizeof segment->name, "log/%08llu.log", (unsigned long long)number);
+    return segment;
+}
+
+static skv_code fill_with_zeros(skv_segment *segment, uint64_t bytes, skv_error *err)
+{
+    skv_code code = SKV_OK;
+    uint8_t *zeros = skv_alloc(ZERO_BYTES);
+    if (!zeros)
+        return skv_fail(err, SKV_NO_MEMORY, "out of memory");
+    for (uint64_t at = 0; code == SKV_OK && at < bytes; at += ZERO_BYTES)
+        code = skv_os_write(segment->fd, segment->name, zeros,
+                            (size_t)(bytes - at < ZERO_BYTES ? bytes - at : ZERO_BYTES), at, err);
+    skv_release(zeros);
+    return code;
+}
+
+skv_code skv_segment_create(int root, uint64_t number, uint64_t bytes, skv_segment **out, skv_error *err)
+{
+    skv_code code;
+    skv_segment *segment = segment_new(number);
+    *out = NULL;
+    if (!segment)
+        return skv_fail(err, SKV_NO_MEMORY, "out of memory");
+    segment->header.file_bytes = bytes;
+    code = skv_os_open(root, segment->name, SKV_OPEN_CREATE_NEW, &segment->fd, err);
+    if (code == SKV_OK) {
+        code = fill_with_zeros(segment, bytes, err);
+        if (code == SKV_OK)
+            code = skv_os_sync(segment->fd, segment->name, err);
+        if (code != SKV_OK)
+            (void)skv_os_remove(root, segment->name, NULL); /* give the space back at once: the disk may be full */
+    }
+    if (code != SKV_OK) {
+        skv_segment_free(segment);
+        return code;
+    }
+    *out = segment;
+    return SKV_OK;
+}
+
+skv_code skv_segment_open(int root, uint64_t number, skv_segment **out, skv_error *err)
+{
+    skv_segment *segment = segment_new(number);
+    skv_code code;
+    *out = NULL;
+    if (!segment)
+        return skv_fail(err, SKV_NO_MEMORY, "out of memory");
+    code = skv_os_open(root, segment->name, SKV_OPEN_WRITE, &segment->fd, err);
+    if (code == SKV_OK)
+        code = skv_os_size(segment->fd, segment->name, &segment->header.file_bytes, err);
+    if (code != SKV_OK) {
+        skv_segment_free(segment);
+        return code;
+    }
+    *out = segment;
+    return SKV_OK;
+}
+
+void skv_segment_free(skv_segment *segment)
+{
+    if (!segment)
+        return;
+    skv_segment_unmap(segment);
+    skv_os_close(segment->fd);
+    skv_release(segment);
+}
+
+skv_code skv_segment_prepare(skv_segment *segment, skv_error *err)
+{
+    skv_code code = skv_os_random(&segment->header.salt, sizeof segment->header.salt, err);
+    if (code != SKV_OK)
+        return code;
+    segment->base = skv_os_map_memory((size_t)segment->header.file_bytes);
+    if (!segment->base)
+        return skv_fail(err, SKV_NO_MEMORY, "out of memory: no address range for a log segment");
+    segment->end = segment->sealed = segment->durable = SKV_SEGMENT_FRAMES;
+    segment->remapped = 0;
+    segment->header_durable = false;
+    return SKV_OK;
+}
+
+skv_code skv_segment_map(skv_segment *segment, skv_error *err)
+{
+    const uint8_t *base = NULL;
+    skv_code code = skv_os_map_file(segment->fd, segment->name, (size_t)segment->header.file_bytes, &base, err);
+    segment->base = (uint8_t *)(uintptr_t)base; /* read only: nothing appends to a segment of an earlier open */
+    segment->header_durable = true;
+    return code;
+}
+
+void skv_segment_unmap(skv_segment *segment)
+{
+    skv_os_unmap(segment->base, (size_t)segment->header.file_bytes);
+    segment->base = NULL;
+}
+
+skv_code skv_segment_take_slot(skv_segment *segment, skv_slots *slots, skv_error *err)
+{
+    for (int slot = 0; slot < SKV_SLOTS_MAX; slot++) {
+        if (atomic_load_explicit(&slots->bases[slot], memory_order_relaxed))
+            continue;
+        segment->slot = slot;
+        atomic_store_explicit(&slots->bases[slot], segment->base, memory_order_release);
+        return SKV_OK;
+    }
+    return skv_fail(err, SKV_FULL, "the log has %d live segments; free old snapshots so that it can shrink",
+                    SKV_SLOTS_MAX);
+}
+
+void skv_segment_give_slot(skv_segment *segment, skv_slots *slots)
+{
+    if (segment->slot >= 0)
+        atomic_store_explicit(&slots->bases[segment->slot], NULL, memory_order_release);
+    segment->slot = -1;
+}
+
+bool skv_segment_pinned(const skv_segment *segment, const skv_slots *slots)
+{
+    return segment->slot >= 0 && atomic_load_explicit(&slots->pins[segment->slot], memory_order_acquire) != 0;
+}
+
+skv_code skv_segment_write(skv_segment *segment, size_t to, skv_error *err)
+{
+    uint8_t last[SKV_PAGE_BYTES] = {0};
+    size_t from = page_floor(segment->durable), whole = page_floor(to);
+    struct iovec pieces[2] = {{segment->base + from, whole - from}, {last, to > whole ? SKV_PAGE_BYTES : 0}};
+    /* Appenders are filling the memory after `to`; the last page is copied so that none of theirs goes out. */
+    memcpy(last, segment->base + whole, to - whole);
+    return skv_os_write2(segment->fd, segment->name, pieces, from, err);
+}
+
+skv_code skv_segment_write_header(skv_segment *segment, skv_error *err)
+{
+    skv_segment_header_write(segment->base, &segment->header);
+    return skv_os_write(segment->fd, segment->name, segment->base, SKV_SEGMENT_FRAMES, 0, err);
+}
+
+void skv_segment_remap(skv_segment *segment, size_t least)
+{
+    size_t to = page_floor(segment->durable);
+    if (to < segment->remapped + least || to == segment->remapped)
+        return;
+    if (skv_os_remap(segment->base + segment->remapped, to - segment->remapped, segment->fd, segment->remapped))
+        segment->remapped = to;
+}

@@ -1,0 +1,72 @@
+/* L2 part. One shard: one LMDB environment, the only place that knows LMDB. FORMAT.md 8.
+ *
+ * Readers take transactions from a pool and give them back; one thread at a time applies a flush. A commit is durable,
+ * data and meta page, when it returns: flushes are so large that the second sync costs nothing that can be measured, and
+ * what a shard says it has applied is never taken back. */
+#ifndef SKV_SHARD_H
+#define SKV_SHARD_H
+
+#include <stdbool.h>
+
+#include "record.h"
+
+typedef struct skv_shard skv_shard;
+typedef struct skv_shard_txn skv_shard_txn;
+typedef struct skv_shard_cursor skv_shard_cursor;
+
+typedef struct {
+    const skv_lmdb *lmdb; /* kept */
+    const char *path;     /* of the environment's directory, borrowed */
+    uint32_t number;
+    uint64_t map_bytes;
+    uint8_t store_id[SKV_STORE_ID_BYTES];
+} skv_shard_place;
+
+/* Open an environment; a new one (`create`) gets its first, synced commit. owned: skv_shard_free.
+ * CORRUPT: not this store's shard, or its count is wrong. */
+skv_code skv_shard_open(const skv_shard_place *place, bool create, skv_shard **out, skv_error *err);
+void skv_shard_free(skv_shard *shard);
+
+/* -- reading -- */
+
+/* A read transaction: the shard as it is now. owned: skv_shard_read_end. IO, NO_MEMORY, FULL (no reader slot). */
+skv_code skv_shard_read_begin(skv_shard *shard, skv_shard_txn **out, skv_error *err);
+void skv_shard_read_end(skv_shard *shard, skv_shard_txn *txn);
+/* The record of a key, verified; borrowed until the transaction ends. OK, NOT_FOUND, CORRUPT, IO. */
+skv_code skv_shard_get(skv_shard *shard, skv_shard_txn *txn, skv_slice key, skv_record *out, skv_error *err);
+/* Number of keys. */
+skv_code skv_shard_count(skv_shard *shard, skv_shard_txn *txn, uint64_t *out, skv_error *err);
+
+/* owned: skv_shard_cursor_close, before its transaction ends. */
+skv_code skv_shard_cursor_open(skv_shard *shard, skv_shard_txn *txn, skv_shard_cursor **out, skv_error *err);
+void skv_shard_cursor_close(skv_shard *shard, skv_shard_cursor *cursor);
+/* First key at or after `key`; last key before it. NULL data: from the very end of that side. OK, NOT_FOUND, CORRUPT. */
+skv_code skv_shard_seek(skv_shard *shard, skv_shard_cursor *cursor, skv_slice key, skv_record *out, skv_error *err);
+skv_code skv_shard_seek_before(skv_shard *shard, skv_shard_cursor *cursor, skv_slice key, skv_record *out,
+                               skv_error *err);
+skv_code skv_shard_next(skv_shard *shard, skv_shard_cursor *cursor, skv_record *out, skv_error *err);
+skv_code skv_shard_previous(skv_shard *shard, skv_shard_cursor *cursor, skv_record *out, skv_error *err);
+/* Does the sum of these digests and their number agree with what the shard says of itself in this transaction? */
+skv_code skv_shard_prove(skv_shard *shard, skv_shard_txn *txn, uint64_t digest, uint64_t count, skv_error *err);
+
+/* -- applying a flush: one thread at a time -- */
+
+skv_code skv_shard_apply_begin(skv_shard *shard, skv_error *err);
+/* In key order, so that pages are touched once. BUSY: the map is full, abort and grow. FULL, IO, CORRUPT. */
+skv_code skv_shard_apply(skv_shard *shard, const skv_record *record, skv_error *err);
+/* Durable on OK; applied_seqno is what the shard now holds of the log. On failure nothing was changed. */
+skv_code skv_shard_apply_commit(skv_shard *shard, uint64_t applied_seqno, skv_error *err);
+void skv_shard_apply_abort(skv_shard *shard);
+/* Enlarge the map. BUSY: a transaction is open (a snapshot), try again later. */
+skv_code skv_shard_grow(skv_shard *shard, skv_error *err);
+/* Allocate disk space for `bytes` more, so that a full disk is met before a commit, not in it. */
+skv_code skv_shard_reserve(skv_shard *shard, uint64_t bytes, skv_error *err);
+
+/* -- looking -- */
+
+uint64_t skv_shard_applied(const skv_shard *shard);
+/* Committed keys, bytes of the file, leaf pages. */
+void skv_shard_measure(skv_shard *shard, uint64_t *records, uint64_t *file_bytes, uint64_t *leaf_pages);
+const char *skv_shard_name(const skv_shard *shard);
+
+#endif

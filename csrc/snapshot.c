@@ -1,0 +1,96 @@
+/* L3 path. Snapshots. */
+#include "snapshot.h"
+
+#include "memory.h"
+
+/* Under the log's lock. */
+static void link_snapshot(skv_parts *parts, skv_snapshot *snapshot)
+{
+    snapshot->next = parts->snapshots;
+    if (snapshot->next)
+        snapshot->next->previous = snapshot;
+    parts->snapshots = snapshot;
+    parts->snapshot_count++;
+    parts->newest_snapshot_seqno = snapshot->seqno;
+}
+
+static void unlink_snapshot(skv_parts *parts, skv_snapshot *snapshot)
+{
+    if (snapshot->next)
+        snapshot->next->previous = snapshot->previous;
+    if (snapshot->previous)
+        snapshot->previous->next = snapshot->next;
+    else
+        parts->snapshots = snapshot->next;
+    parts->snapshot_count--;
+    /* Newest first, and seqnos never fall: the head is the newest. */
+    parts->newest_snapshot_seqno = parts->snapshots ? parts->snapshots->seqno : 0;
+}
+
+/* Under the log's lock: no append, no seal in between. */
+static skv_code take_views(skv_parts *parts, skv_snapshot *snapshot, skv_error *err)
+{
+    snapshot->seqno = skv_log_last(parts->log);
+    snapshot->wait_seqno = skv_log_last_disk(parts->log);
+    snapshot->pin_seqno = snapshot->seqno + 1;
+    for (uint32_t i = 0; i < parts->lane_count; i++) {
+        skv_lane *lane = &parts->lanes[i];
+        uint64_t first;
+        skv_code code = skv_lane_view_take(lane, &snapshot->views[i], err);
+        if (code != SKV_OK)
+            return code;
+        skv_lock(&lane->lock);
+        first = skv_lane_first_seqno(lane);
+        skv_unlock(&lane->lock);
+        if (first < snapshot->pin_seqno)
+            snapshot->pin_seqno = first;
+    }
+    return SKV_OK;
+}
+
+static void release_views(skv_snapshot *snapshot)
+{
+    for (uint32_t i = 0; i < snapshot->parts->lane_count; i++)
+        skv_lane_view_release(&snapshot->parts->lanes[i], &snapshot->views[i]);
+}
+
+skv_code skv_snapshot_take(skv_parts *parts, skv_snapshot **out, skv_error *err)
+{
+    skv_code code;
+    skv_snapshot *snapshot = skv_alloc(sizeof *snapshot + parts->lane_count * sizeof snapshot->views[0]);
+    *out = NULL;
+    if (!snapshot)
+        return skv_fail(err, SKV_NO_MEMORY, "out of memory");
+    snapshot->parts = parts;
+    snapshot->created_ns = skv_now_ns();
+    skv_log_lock(parts->log);
+    code = take_views(parts, snapshot, err);
+    if (code == SKV_OK)
+        link_snapshot(parts, snapshot);
+    skv_log_unlock(parts->log);
+    if (code != SKV_OK) {
+        release_views(snapshot);
+        skv_release(snapshot);
+        return code;
+    }
+    skv_mutex_create(&snapshot->lock);
+    *out = snapshot;
+    return SKV_OK;
+}
+
+void skv_snapshot_end(skv_snapshot *snapshot)
+{
+    if (snapshot->dead)
+        return;
+    snapshot->dead = true;
+    release_views(snapshot);
+    skv_log_lock(snapshot->parts->log);
+    unlink_snapshot(snapshot->parts, snapshot);
+    skv_log_unlock(snapshot->parts->log);
+}
+
+void skv_snapshot_release(skv_snapshot *snapshot)
+{
+    skv_mutex_free(&snapshot->lock);
+    skv_release(snapshot);
+}

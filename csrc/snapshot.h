@@ -1,0 +1,27 @@
+/* L3 path. One cut through all lanes, taken under the log's lock: no append is half inside. */
+#ifndef SKV_SNAPSHOT_H
+#define SKV_SNAPSHOT_H
+
+#include "parts.h"
+
+struct skv_snapshot {
+    skv_snapshot *next, *previous; /* of the live ones */
+    void *owner;                   /* the store, for the layer above */
+    skv_parts *parts;
+    skv_mutex lock; /* LMDB transactions are used by one thread at a time */
+    bool dead;      /* its store was closed */
+    bool owned_by_scan;
+    uint64_t seqno;
+    uint64_t wait_seqno; /* of the newest disk-level record inside: durable before anything is read */
+    uint64_t pin_seqno;  /* the log is needed from here on */
+    uint64_t created_ns;
+    skv_lane_view views[];
+};
+
+/* owned: skv_snapshot_release. */
+skv_code skv_snapshot_take(skv_parts *parts, skv_snapshot **out, skv_error *err);
+/* Let go of everything it holds, once; then skv_snapshot_release frees the memory. */
+void skv_snapshot_end(skv_snapshot *snapshot);
+void skv_snapshot_release(skv_snapshot *snapshot);
+
+#endif

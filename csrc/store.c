@@ -1,0 +1,310 @@
+/* L4 house. Open, stop, close. FORMAT.md 2 has the order in which a store comes into being. */
+#include "store.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "bytes.h"
+#include "flush_path.h"
+#include "memory.h"
+#include "os.h"
+#include "replay_path.h"
+#include "snapshot.h"
+
+#define SEGMENT_BYTES_MIN ((uint64_t)4 << 20)
+#define SEGMENT_BYTES_MAX ((uint64_t)64 << 20)
+#define SEGMENT_BYTES_LEAST ((uint64_t)64 << 10)
+#define BUDGET_DEFAULT ((uint64_t)256 << 20)
+#define BUDGET_LEAST ((uint64_t)1 << 20)
+
+/* -- calls ---------------------------------------------------------------------------------------------------------- */
+
+skv_code skv_store_enter(skv_store *store, skv_error *err)
+{
+    if (atomic_load_explicit(&store->forked, memory_order_relaxed))
+        return skv_fail(err, SKV_FORKED, "the store was opened before a fork; open it again in this process");
+    atomic_fetch_add(&store->calls, 1);
+    if (atomic_load(&store->state) == SKV_STATE_OPEN)
+        return SKV_OK;
+    skv_store_leave(store);
+    return skv_fail(err, SKV_CLOSED, "the store %s is closed", store->path);
+}
+
+void skv_store_leave(skv_store *store)
+{
+    if (atomic_fetch_sub(&store->calls, 1) == 1 && atomic_load(&store->state) != SKV_STATE_OPEN)
+        skv_event_notify(&store->left);
+}
+
+/* -- directory ------------------------------------------------------------------------------------------------------ */
+
+static skv_code open_root(skv_store *store, const skv_options *options, skv_error *err)
+{
+    skv_code code;
+    if (options->create) {
+        code = skv_os_make_dir(SKV_OS_HERE, store->path, err);
+        if (code != SKV_OK)
+            return code;
+    }
+    return skv_os_open_dir(store->path, &store->dir, err);
+}
+
+static skv_code take_lock(skv_store *store, skv_error *err)
+{
+    char text[24] = {0};
+    uint64_t bytes = 0;
+    skv_code code = skv_os_open(store->dir, SKV_LOCK_NAME, SKV_OPEN_CREATE, &store->lock_fd, err);
+    if (code != SKV_OK)
+        return code;
+    code = skv_os_lock(store->lock_fd, SKV_LOCK_NAME, err);
+    if (code == SKV_OK) {
+        int length = snprintf(text, sizeof text, "%-20ld\n", skv_os_process_id());
+        return skv_os_write(store->lock_fd, SKV_LOCK_NAME, text, (size_t)length, 0, err);
+    }
+    if (code != SKV_NOT_FOUND)
+        return code;
+    if (skv_os_size(store->lock_fd, SKV_LOCK_NAME, &bytes, NULL) == SKV_OK && bytes >= 20)
+        (void)skv_os_read(store->lock_fd, SKV_LOCK_NAME, text, 20, 0, NULL);
+    return skv_fail_at(err, SKV_LOCKED, SKV_LOCK_NAME, strtoull(text, NULL, 10), 0,
+                       "the store %s is open in process %llu", store->path, strtoull(text, NULL, 10));
+}
+
+/* -- parts ---------------------------------------------------------------------------------------------------------- */
+
+static skv_code open_lane(skv_store *store, uint32_t number, bool create, skv_error *err)
+{
+    char name[SKV_NAME_MAX];
+    skv_shard_place place = {.lmdb = store->lmdb, .number = number, .map_bytes = store->map_bytes};
+    size_t bytes = strlen(store->path) + SKV_NAME_MAX;
+    char *path = skv_alloc(bytes);
+    skv_shard *shard = NULL;
+    skv_code code;
+    if (!path)
+        return skv_fail(err, SKV_NO_MEMORY, "out of memory");
+    skv_store_name_shard(number, name);
+    (void)snprintf(path, bytes, "%s/%s", store->path, name);
+    place.path = path;
+    memcpy(place.store_id, store->manifest.store_id, SKV_STORE_ID_BYTES);
+    if (!create && !skv_os_exists(store->dir, name))
+        code = skv_fail_at(err, SKV_CORRUPT, name, 0, 0, "the shard is missing");
+    else
+        code = skv_shard_open(&place, create, &shard, err);
+    if (code == SKV_OK && create)
+        code = skv_os_sync_dir(store->dir, name, err);
+    skv_release(path);
+    if (code != SKV_OK) {
+        skv_shard_free(shard);
+        return code;
+    }
+    return skv_lane_create(&store->parts.lanes[number], shard, skv_log_slots(store->parts.log), err);
+}
+
+static skv_code open_parts(skv_store *store, const skv_options *options, bool create, skv_error *err)
+{
+    skv_manifest *manifest = &store->manifest;
+    skv_log_sizes sizes = {options->segment_bytes_min ? options->segment_bytes_min : SEGMENT_BYTES_MIN,
+                           options->segment_bytes_max ? options->segment_bytes_max : SEGMENT_BYTES_MAX};
+    skv_code code = skv_ring_create(manifest->weights, manifest->shards, &store->parts.ring, err);
+    if (code == SKV_OK)
+        code = skv_log_create(store->dir, manifest->store_id, sizes, &store->parts.log, err);
+    if (code != SKV_OK)
+        return code;
+    store->parts.lanes = skv_alloc(manifest->shards * sizeof store->parts.lanes[0]);
+    if (!store->parts.lanes)
+        return skv_fail(err, SKV_NO_MEMORY, "out of memory");
+    store->parts.lane_count = manifest->shards;
+    for (uint32_t i = 0; i < manifest->shards && code == SKV_OK; i++)
+        code = open_lane(store, i, create, err);
+    return code;
+}
+
+/* The manifest comes last: a store exists once it is there. */
+static skv_code found_store(skv_store *store, const skv_options *options, skv_error *err)
+{
+    skv_code code = skv_birth_manifest(store, options, err);
+    if (code == SKV_OK)
+        code = skv_birth_directories(store, err);
+    if (code == SKV_OK)
+        code = open_parts(store, options, true, err);
+    if (code == SKV_OK)
+        code = skv_replay_nothing(&store->parts, err);
+    if (code == SKV_OK)
+        code = skv_os_sync_dir(store->dir, "shards", err);
+    if (code == SKV_OK)
+        code = skv_os_sync_dir(store->dir, "..", err);
+    if (code == SKV_OK)
+        code = skv_manifest_save(store->dir, &store->manifest, err);
+    return code;
+}
+
+static skv_code adopt_store(skv_store *store, const skv_options *options, skv_error *err)
+{
+    const skv_manifest *manifest = &store->manifest;
+    skv_code code;
+    if (options->shards && options->shards != manifest->shards)
+        return skv_fail(err, SKV_INVALID, "shards=%u, but the store has %u; leave it out to adopt what is stored",
+                        options->shards, manifest->shards);
+    for (uint32_t i = 0; options->weights && i < manifest->shards; i++)
+        if (options->weights[i] != manifest->weights[i])
+            return skv_fail(err, SKV_INVALID, "weights[%u] is %u, but the store has %u", i, options->weights[i],
+                            manifest->weights[i]);
+    code = open_parts(store, options, false, err);
+    if (code == SKV_OK)
+        code = skv_replay(&store->parts, &store->replayed_records, err);
+    if (code == SKV_OK)
+        skv_flush_retire(&store->parts);
+    return code;
+}
+
+static skv_code check_options(const skv_options *options, skv_error *err)
+{
+    uint64_t least = options->segment_bytes_min ? options->segment_bytes_min : SEGMENT_BYTES_MIN;
+    uint64_t most = options->segment_bytes_max ? options->segment_bytes_max : SEGMENT_BYTES_MAX;
+    if (options->unflushed_bytes && options->unflushed_bytes < BUDGET_LEAST)
+        return skv_fail(err, SKV_INVALID, "unflushed_bytes is %llu; at least %llu",
+                        (unsigned long long)options->unflushed_bytes, (unsigned long long)BUDGET_LEAST);
+    if (least < SEGMENT_BYTES_LEAST || most < least || most > (uint64_t)1 << 31 || least % SKV_PAGE_BYTES ||
+        most % SKV_PAGE_BYTES)
+        return skv_fail(err, SKV_INVALID, "log segments of %llu to %llu bytes: from 64 KiB to 2 GiB, whole pages",
+                        (unsigned long long)least, (unsigned long long)most);
+    if (options->weights && !options->shards)
+        return skv_fail(err, SKV_INVALID, "weights need shards");
+    return SKV_OK;
+}
+
+static skv_code open_store(skv_store *store, const skv_options *options, skv_error *err)
+{
+    skv_code code = open_root(store, options, err);
+    if (code == SKV_OK)
+        code = take_lock(store, err);
+    if (code != SKV_OK)
+        return code;
+    code = skv_manifest_load(store->dir, &store->manifest, err);
+    if (code == SKV_NOT_FOUND && !options->create)
+        return skv_fail(err, SKV_INVALID, "%s holds no store, and create is off", store->path);
+    if (code == SKV_NOT_FOUND)
+        code = found_store(store, options, err);
+    else if (code == SKV_OK)
+        code = adopt_store(store, options, err);
+    if (code == SKV_OK)
+        code = skv_os_remove(store->dir, SKV_BIRTH_NAME, err);
+    return code;
+}
+
+skv_code skv_open(const skv_options *options, skv_store **out, skv_error *err)
+{
+    skv_code code = check_options(options, err);
+    skv_store *store;
+    *out = NULL;
+    if (code != SKV_OK)
+        return code;
+    store = skv_alloc(sizeof *store);
+    if (store)
+        store->path = skv_alloc(strlen(options->path) + 1);
+    if (!store || !store->path) {
+        skv_release(store);
+        return skv_fail(err, SKV_NO_MEMORY, "out of memory");
+    }
+    memcpy(store->path, options->path, strlen(options->path));
+    store->dir = store->lock_fd = -1;
+    store->lmdb = options->lmdb;
+    store->map_bytes = options->map_bytes;
+    store->readonly = options->readonly != 0;
+    skv_pressure_create(&store->parts.pressure, options->unflushed_bytes ? options->unflushed_bytes : BUDGET_DEFAULT);
+    code = open_store(store, options, err);
+    if (code != SKV_OK) {
+        atomic_store(&store->state, SKV_STATE_STOPPING);
+        skv_free(store);
+        return code;
+    }
+    *out = store;
+    return SKV_OK;
+}
+
+/* -- the end -------------------------------------------------------------------------------------------------------- */
+
+static void wake_everybody(skv_store *store)
+{
+    skv_log_wake_loops(store->parts.log);
+    skv_event_notify(&store->parts.pressure.wanted);
+    skv_event_notify(&store->parts.pressure.relieved);
+    skv_event_notify(&store->parts.flushed);
+}
+
+skv_code skv_stop(skv_store *store, skv_error *err)
+{
+    skv_code code;
+    int open = SKV_STATE_OPEN;
+    if (atomic_load(&store->forked))
+        return skv_fail(err, SKV_FORKED, "the store belongs to the parent process");
+    if (!atomic_compare_exchange_strong(&store->state, &open, SKV_STATE_STOPPING))
+        return SKV_OK;
+    while (atomic_load(&store->calls)) {
+        unsigned seen = skv_event_read(&store->left);
+        wake_everybody(store);
+        if (atomic_load(&store->calls))
+            skv_event_wait(&store->left, seen, 10 * SKV_NS_PER_MS);
+    }
+    atomic_store(&store->stopping, true);
+    wake_everybody(store);
+    code = skv_log_wait(store->parts.log, UINT64_MAX, UINT64_MAX / 2, err);
+    atomic_store(&store->last_durable, skv_log_durable(store->parts.log));
+    return code;
+}
+
+static void free_parts(skv_store *store)
+{
+    for (uint32_t i = 0; i < store->parts.lane_count; i++)
+        skv_lane_free(&store->parts.lanes[i]);
+    skv_release(store->parts.lanes);
+    store->parts.lanes = NULL;
+    store->parts.lane_count = 0;
+    skv_log_free(store->parts.log);
+    store->parts.log = NULL;
+    skv_ring_free(store->parts.ring);
+    store->parts.ring = NULL;
+    skv_os_close(store->lock_fd);
+    skv_os_close(store->dir);
+    store->dir = store->lock_fd = -1;
+}
+
+skv_code skv_close(skv_store *store, skv_error *err)
+{
+    skv_code code;
+    int stopping = SKV_STATE_STOPPING;
+    if (atomic_load(&store->forked) || !atomic_compare_exchange_strong(&store->state, &stopping, SKV_STATE_CLOSED))
+        return SKV_OK;
+    while (store->parts.snapshots)
+        skv_snapshot_end(store->parts.snapshots);
+    skv_flush_retire(&store->parts);
+    code = skv_log_finish(store->parts.log, err);
+    free_parts(store);
+    return code;
+}
+
+void skv_free(skv_store *store)
+{
+    skv_error ignored;
+    if (!store)
+        return;
+    if (!atomic_load(&store->forked)) { /* a child must not touch locks or LMDB: what the parent mapped stays mapped */
+        if (atomic_load(&store->state) == SKV_STATE_OPEN && skv_stop(store, &ignored) == SKV_OK)
+            (void)skv_close(store, &ignored);
+        if (atomic_load(&store->state) != SKV_STATE_CLOSED)
+            free_parts(store);
+    }
+    skv_release(store->path);
+    skv_release(store);
+}
+
+void skv_forked(skv_store *store)
+{
+    atomic_store(&store->forked, true);
+    if (atomic_load(&store->state) == SKV_STATE_CLOSED)
+        return;
+    if (store->parts.log)
+        skv_log_forget(store->parts.log);
+    skv_os_close(store->lock_fd);
+    skv_os_close(store->dir);
+}
+

@@ -1,0 +1,138 @@
+/* L3 path. Writing. */
+#include "write_path.h"
+
+#include "hash.h"
+
+skv_code skv_write_check(size_t key_bytes, size_t value_bytes, skv_error *err)
+{
+    if (key_bytes == 0)
+        return skv_fail(err, SKV_INVALID, "the key is empty; a key has 1..%d bytes", SKV_KEY_BYTES_MAX);
+    if (key_bytes > SKV_KEY_BYTES_MAX)
+        return skv_fail(err, SKV_KEY_TOO_LONG, "the key has %zu bytes; at most %d", key_bytes, SKV_KEY_BYTES_MAX);
+    if (value_bytes > SKV_VALUE_BYTES_MAX)
+        return skv_fail(err, SKV_VALUE_TOO_LARGE, "the value has %zu bytes; at most %d", value_bytes,
+                        SKV_VALUE_BYTES_MAX);
+    return SKV_OK;
+}
+
+/* Hash, route and size all ops; outside every lock. */
+static size_t prepare(skv_parts *parts, skv_write_op *ops, uint32_t count, int ack)
+{
+    size_t bytes = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        skv_slice key = ops[i].record.key;
+        if (ack == SKV_ACK_MEMORY)
+            ops[i].record.flags |= SKV_RECORD_MEMORY_ACK;
+        ops[i].key_hash = skv_key_hash(key.data, key.bytes);
+        ops[i].lane = skv_parts_lane(parts, ops[i].key_hash);
+        bytes += skv_record_bytes(&ops[i].record);
+    }
+    return bytes;
+}
+
+static void unreserve(skv_write_op *ops, uint32_t count, bool keep_old)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        skv_lock(&ops[i].lane->lock);
+        skv_index_unreserve(ops[i].lane->active, ops[i].key_hash, keep_old);
+        skv_unlock(&ops[i].lane->lock);
+    }
+}
+
+/* After this no insert can fail for want of memory. Under the log's lock, which keeps the active generations in place. */
+static skv_code reserve(skv_write_op *ops, uint32_t count, bool keep_old, skv_error *err)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        skv_code code;
+        skv_lock(&ops[i].lane->lock);
+        code = skv_index_reserve(ops[i].lane->active, ops[i].key_hash, keep_old);
+        skv_unlock(&ops[i].lane->lock);
+        if (code != SKV_OK) {
+            unreserve(ops, i, keep_old);
+            return skv_fail(err, SKV_NO_MEMORY, "out of memory: the index cannot grow");
+        }
+    }
+    return SKV_OK;
+}
+
+static void append_one(skv_parts *parts, skv_write_op *op, bool keep_old)
+{
+    skv_position position = skv_log_append(parts->log, &op->record);
+    skv_lock(&op->lane->lock);
+    skv_index_insert(op->lane->active, op->key_hash, position, &op->record, keep_old, parts->newest_snapshot_seqno);
+    skv_unlock(&op->lane->lock);
+}
+
+/* Under the log's lock. Nothing has happened when it fails. */
+static skv_code append_all(skv_parts *parts, skv_write_op *ops, uint32_t count, size_t bytes, int ack, skv_error *err)
+{
+    bool keep_old = parts->snapshots != NULL;
+    skv_code code = skv_log_reserve(parts->log, bytes, err);
+    if (code == SKV_OK)
+        code = reserve(ops, count, keep_old, err);
+    if (code != SKV_OK)
+        return code;
+    for (uint32_t i = 0; i < count; i++)
+        append_one(parts, &ops[i], keep_old);
+    if (ack != SKV_ACK_MEMORY)
+        skv_log_note_disk(parts->log);
+    if (ack != SKV_ACK_DISK) /* nobody is about to wait: the sync loop shall do it */
+        skv_log_want_sync(parts->log);
+    skv_pressure_add(&parts->pressure, bytes);
+    return SKV_OK;
+}
+
+/* Does the key still have the version that was read? Under the log's lock: nothing is appended meanwhile. */
+static skv_code check_version(const skv_write_op *op, skv_version expected)
+{
+    skv_position position;
+    skv_record newest;
+    skv_code code;
+    skv_lock(&op->lane->lock);
+    if (skv_lane_find(op->lane, op->key_hash, op->record.key, &position, &newest))
+        code = expected.version == (skv_record_deletes(&newest) ? 0 : newest.seqno) ? SKV_OK : SKV_CONFLICT;
+    else /* only a flush can have changed the shard since: then what was read there proves nothing */
+        code = expected.below && expected.generation == op->lane->generation ? SKV_OK : SKV_CONFLICT;
+    skv_unlock(&op->lane->lock);
+    return code;
+}
+
+static skv_code append(skv_parts *parts, skv_write_op *ops, uint32_t count, const skv_version *expected, int ack,
+                       uint64_t *seqno, skv_error *err)
+{
+    size_t bytes = prepare(parts, ops, count, ack);
+    uint64_t end = skv_now_ns() + SKV_SLICE_NS, now;
+    skv_code code = skv_pressure_admit(&parts->pressure, bytes, SKV_SLICE_NS);
+    if (code != SKV_OK)
+        return skv_fail(err, code, "the budget of unflushed bytes is used up and flushing fails or is too slow");
+    for (;;) {
+        unsigned seen = skv_log_room_read(parts->log);
+        code = SKV_OK;
+        skv_log_lock(parts->log);
+        if (expected)
+            code = check_version(ops, *expected);
+        if (code == SKV_OK)
+            code = append_all(parts, ops, count, bytes, ack, err);
+        *seqno = skv_log_last(parts->log);
+        skv_log_unlock(parts->log);
+        if (code != SKV_BUSY || (now = skv_now_ns()) >= end)
+            return code == SKV_BUSY ? skv_fail(err, code, "no log segment is ready") : code;
+        skv_log_room_wait(parts->log, seen, end - now);
+    }
+}
+
+skv_code skv_write_append(skv_parts *parts, skv_write_op *ops, uint32_t count, int ack, uint64_t *seqno, skv_error *err)
+{
+    return append(parts, ops, count, NULL, ack, seqno, err);
+}
+
+skv_code skv_write_append_if(skv_parts *parts, skv_write_op *op, skv_version expected, int ack, uint64_t *seqno,
+                             skv_error *err)
+{
+    return append(parts, op, 1, &expected, ack, seqno, err);
+}
+
+skv_code skv_write_wait(skv_parts *parts, uint64_t seqno, int ack, skv_error *err)
+{
+    return ack == SKV_ACK_DISK ? skv_log_wait(parts->log, seqno, SKV_SLICE_NS, err) : SKV_OK;
+}

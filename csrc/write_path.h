@@ -1,0 +1,34 @@
+/* L3 path. Writing: admit, append to the log, enter into the indexes, wait for the ack. */
+#ifndef SKV_WRITE_PATH_H
+#define SKV_WRITE_PATH_H
+
+#include "parts.h"
+
+/* How long a call waits before it lets its caller look for signals. */
+#define SKV_SLICE_NS (100 * SKV_NS_PER_MS)
+
+/* One put or delete of a batch. The caller fills key, value and flags; the path the rest. */
+typedef struct {
+    skv_record record;
+    uint64_t key_hash;
+    skv_lane *lane;
+} skv_write_op;
+
+/* What a conditional write expects of its key: the version that skv_read_version found. */
+typedef struct {
+    uint64_t version;    /* 0: absent */
+    uint64_t generation; /* of the lane, when the shard was read */
+    bool below;          /* the answer came from the shard, not from the log */
+} skv_version;
+
+/* Key and value lengths. INVALID, KEY_TOO_LONG, VALUE_TOO_LARGE. */
+skv_code skv_write_check(size_t key_bytes, size_t value_bytes, skv_error *err);
+/* Append one frame's worth of ops: all or nothing. out: seqno of the last. BUSY, FULL, POISONED, NO_MEMORY. */
+skv_code skv_write_append(skv_parts *parts, skv_write_op *ops, uint32_t count, int ack, uint64_t *seqno, skv_error *err);
+/* The same for one op, only when its key still has the version that was read. CONFLICT: it has not; read again. */
+skv_code skv_write_append_if(skv_parts *parts, skv_write_op *op, skv_version expected, int ack, uint64_t *seqno,
+                             skv_error *err);
+/* Wait one slice for the ack of seqno. OK, AGAIN, POISONED. */
+skv_code skv_write_wait(skv_parts *parts, uint64_t seqno, int ack, skv_error *err);
+
+#endif

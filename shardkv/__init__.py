@@ -1,0 +1,72 @@
+"""shardkv: an embedded, sharded, durable, ordered key-value engine.
+
+>>> import shardkv
+>>> with shardkv.open("/tmp/example.skv") as store:  # doctest: +SKIP
+...     store[b"key"] = b"value"  # on disk when this line is done
+...     store[b"key"]
+b'value'
+"""
+
+from shardkv._version import __version__
+from shardkv.batch import Batch
+from shardkv.errors import (
+    AckError,
+    ClosedError,
+    ConflictError,
+    CorruptionError,
+    DiskError,
+    Error,
+    FencedError,
+    ForkedError,
+    FormatError,
+    FullError,
+    InvalidError,
+    KeyTooLongError,
+    LockedError,
+    LockTimeoutError,
+    OutOfMemoryError,
+    OverloadedError,
+    PoisonedError,
+    ReadOnlyError,
+    ValueTooLargeError,
+    WrongTypeError,
+)
+from shardkv.options import Options
+from shardkv.snapshot import Snapshot
+from shardkv.stats import LogStats, ShardStats, SnapshotStats, Stats
+from shardkv.store import Store, open  # noqa: A004 - the name that users expect
+from shardkv.ticket import Ticket
+
+__all__ = [
+    "AckError",
+    "Batch",
+    "ClosedError",
+    "ConflictError",
+    "CorruptionError",
+    "DiskError",
+    "Error",
+    "FencedError",
+    "ForkedError",
+    "FormatError",
+    "FullError",
+    "InvalidError",
+    "KeyTooLongError",
+    "LockTimeoutError",
+    "LockedError",
+    "LogStats",
+    "Options",
+    "OutOfMemoryError",
+    "OverloadedError",
+    "PoisonedError",
+    "ReadOnlyError",
+    "ShardStats",
+    "Snapshot",
+    "SnapshotStats",
+    "Stats",
+    "Store",
+    "Ticket",
+    "ValueTooLargeError",
+    "WrongTypeError",
+    "__version__",
+    "open",
+]

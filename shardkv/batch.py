@@ -1,0 +1,84 @@
+"""Batches: puts and deletes that become visible and durable together, across shards."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import Self
+
+from shardkv import _native
+from shardkv._native import Engine, as_bytes
+from shardkv.errors import ClosedError, InvalidError, KeyTooLongError, ValueTooLargeError
+
+
+class Batch:
+    """Collect writes; they are applied as one when the `with` block ends, or not at all when it raises.
+
+    Later writes to a key replace earlier ones of the same batch. At most 32 MiB of keys and values.
+    """
+
+    def __init__(self, engine: Engine, ack: int, timeout: float) -> None:
+        self._engine = engine
+        self._ack = ack
+        self._timeout = timeout
+        self._items: list[bytes | tuple[bytes, bytes]] = []
+        self._bytes = 0
+        self._over = False
+        self.seqno: int | None = None
+
+    def put(self, key: bytes, value: bytes) -> None:
+        """Add a put.
+
+        Raises: TypeError, InvalidError, KeyTooLongError, ValueTooLargeError; the batch stays as it was.
+        """
+        key, value = as_bytes(key, "key"), as_bytes(value, "value")
+        self._add(key, len(value))
+        self._items.append((key, value))
+
+    def delete(self, key: bytes) -> None:
+        """Add a delete; the key need not exist.
+
+        Raises: as put.
+        """
+        key = as_bytes(key, "key")
+        self._add(key, 0)
+        self._items.append(key)
+
+    def _add(self, key: bytes, value_bytes: int) -> None:
+        if self._over:
+            raise ClosedError("the batch was applied or dropped")
+        if not key:
+            raise InvalidError(f"the key is empty; a key has 1..{_native.KEY_BYTES_MAX} bytes")
+        if len(key) > _native.KEY_BYTES_MAX:
+            raise KeyTooLongError(f"the key has {len(key)} bytes; at most {_native.KEY_BYTES_MAX}")
+        if value_bytes > _native.VALUE_BYTES_MAX:
+            raise ValueTooLargeError(
+                f"the value has {value_bytes} bytes; at most {_native.VALUE_BYTES_MAX}"
+            )
+        total = self._bytes + len(key) + value_bytes
+        if total > _native.BATCH_BYTES_MAX:
+            raise ValueTooLargeError(
+                f"the batch would have {total} bytes of keys and values; at most {_native.BATCH_BYTES_MAX}"
+            )
+        self._bytes = total
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of keys and values so far."""
+        return self._bytes
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._over = True
+        if kind is None and self._items:
+            self.seqno = self._engine.apply(_native.pack(self._items), self._ack, self._timeout)
+        self._items.clear()
+
+    def __repr__(self) -> str:
+        return f"<shardkv.Batch of {len(self._items)} writes, {self._bytes} bytes>"

@@ -1,0 +1,106 @@
+"""The stores that this process has open, by device and inode of their directory.
+
+LMDB and file locks forbid opening a store twice in one process, so a second open shares the engine. This is the one
+place with state of the process: fork and interpreter exit are handled here.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import os
+import threading
+
+from shardkv._native import Engine
+from shardkv.errors import Error, InvalidError
+from shardkv.options import Options
+from shardkv.workers import Workers
+
+Place = tuple[int, int]
+
+
+class Shared:
+    """One engine, its worker threads, and how many Store objects use it."""
+
+    def __init__(self, engine: Engine, place: Place) -> None:
+        self.engine = engine
+        self.place = place
+        self.workers = Workers(engine)
+        self.users = 1
+        self.closing = threading.Lock()
+
+
+class Registry:
+    """All engines of this process."""
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()
+        self._open: dict[Place, Shared] = {}
+        os.register_at_fork(after_in_child=self._forked)
+        atexit.register(self._exit)
+
+    def acquire(self, path: str, options: Options) -> Shared:
+        """Open the store at `path`, or share the engine that has it open.
+
+        Raises: InvalidError when the options contradict those it is open with; whatever opening raises.
+        """
+        with self._lock:
+            shared = self._open.get(place_of(path)) if os.path.isdir(path) else None
+            if shared is not None:
+                if differing := options.contradictions(shared.engine.options):
+                    raise InvalidError(
+                        f"{path} is open in this process with other options: {', '.join(differing)}"
+                    )
+                shared.users += 1
+                return shared
+            engine = Engine(path, options)
+            shared = Shared(engine, place_of(path))
+            self._open[shared.place] = shared
+            return shared
+
+    def release(self, shared: Shared, *, flush: bool) -> None:
+        """Give one use back; the last one closes the engine, flushed unless told otherwise."""
+        with self._lock:
+            shared.users -= 1
+            if shared.users > 0:
+                return
+        try:
+            if flush:
+                shared.engine.flush()
+        finally:
+            # Only now may a new open find the place free: two engines must never share a directory.
+            with self._lock:
+                if shared.users == 0 and self._open.get(shared.place) is shared:
+                    shutdown(shared)
+                    del self._open[shared.place]
+
+    def _forked(self) -> None:
+        stores, self._open = list(self._open.values()), {}
+        self._lock = threading.RLock()
+        for shared in stores:
+            shared.engine.forked()
+
+    def _exit(self) -> None:
+        for shared in list(self._open.values()):
+            with contextlib.suppress(Error):
+                shutdown(shared)
+        self._open.clear()
+
+
+def place_of(path: str) -> Place:
+    """Return what identifies a directory however it is spelled."""
+    found = os.stat(path)
+    return found.st_dev, found.st_ino
+
+
+def shutdown(shared: Shared) -> None:
+    """Stop the engine, join its threads, release its files. Everything appended is synced first."""
+    with shared.closing:
+        try:
+            shared.engine.stop()
+        finally:
+            shared.workers.join()
+            shared.engine.close()
+
+
+registry = Registry()

@@ -1,0 +1,72 @@
+"""Ordered scans: bounds, and the iterator over blocks of rows that C hands over."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import msgpack
+
+from shardkv import _native
+from shardkv._native import Engine, as_bytes
+
+FIRST_ROWS = 64
+MOST_ROWS = 4096
+BLOCK_BYTES = 256 << 10
+
+
+def prefix_stop(prefix: bytes) -> bytes | None:
+    """Return the first key after all that begin with `prefix`; None when there is none."""
+    trimmed = prefix.rstrip(b"\xff")
+    return trimmed[:-1] + bytes([trimmed[-1] + 1]) if trimmed else None
+
+
+def bounds(
+    start: bytes | None, stop: bytes | None, prefix: bytes | None
+) -> tuple[bytes | None, bytes | None]:
+    """Combine the three into one half-open range; an empty bytes start is open."""
+    start = None if start is None else as_bytes(start, "start of a scan")
+    stop = None if stop is None else as_bytes(stop, "stop of a scan")
+    if prefix is not None:
+        prefix = as_bytes(prefix, "prefix")
+        end = prefix_stop(prefix)
+        start = prefix if start is None else max(start, prefix)
+        stop = end if stop is None else stop if end is None else min(stop, end)
+    return start or None, stop
+
+
+def rows(
+    engine: Engine,
+    snapshot: Any,
+    limits: tuple[bytes | None, bytes | None],
+    *,
+    reverse: bool,
+    limit: int | None,
+    values: bool,
+) -> Iterator[Any]:
+    """Begin a scan now and return the iterator over its rows."""
+    if limit is not None and (not isinstance(limit, int) or limit < 0):
+        raise TypeError("limit must be an int, 0 or more")
+    start, stop = limits
+    if limit == 0 or stop == b"" or (start is not None and stop is not None and start >= stop):
+        return iter(())
+    flags = (_native.REVERSE if reverse else 0) | (0 if values else _native.KEYS_ONLY)
+    return _blocks(engine, engine.open_scan(snapshot, start, stop, flags), snapshot, limit)
+
+
+def _blocks(engine: Engine, scan: Any, snapshot: Any, limit: int | None) -> Iterator[Any]:
+    # `snapshot` is kept alive by this frame: the scan reads through it.
+    most = FIRST_ROWS
+    try:
+        while limit is None or limit > 0:
+            blob = engine.next_rows(scan, most if limit is None else min(most, limit), BLOCK_BYTES)
+            if blob is None:
+                return
+            block = msgpack.unpackb(blob, use_list=False)
+            yield from block
+            if limit is not None:
+                limit -= len(block)
+            most = min(2 * most, MOST_ROWS)
+    finally:
+        _native.release(scan)
+        del snapshot

@@ -1,0 +1,80 @@
+"""What `Store.stats()` returns: frozen records of plain numbers.
+
+Histograms are tuples of counts: bucket i counts the values in [2**i, 2**(i+1)), the first one also 0.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class LogStats:
+    """The write-ahead log.
+
+    Attributes:
+        bytes: size of the live segments' files.
+        segments: how many are live.
+        syncs: completed since the store was opened.
+        synced_bytes: bytes of frames that these made durable.
+        group_sizes: histogram of records per sync.
+        sync_us: histogram of microseconds per sync, write included.
+    """
+
+    bytes: int
+    segments: int
+    syncs: int
+    synced_bytes: int
+    group_sizes: tuple[int, ...]
+    sync_us: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ShardStats:
+    """One shard: what is in it, what waits for it, and its flushes since the store was opened."""
+
+    records: int
+    file_bytes: int
+    unflushed_bytes: int
+    unflushed_records: int
+    flushes: int
+    flush_s: float
+    flushed_records: int
+    applied_seqno: int
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotStats:
+    """One live snapshot or scan; an old one keeps log segments and pages from being used again."""
+
+    seqno: int
+    age_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Stats:
+    """A store at one moment.
+
+    Attributes:
+        seqno: newest appended record.
+        durable_seqno: newest record that is on disk.
+        unflushed_bytes: records in the log that are in no shard yet; bounded by the option of that name.
+        unflushed_records: distinct keys among them.
+        unflushed_age_s: age of the oldest of them.
+        index_bytes: heap that their index takes.
+        stall_s: time that writers were held back, summed over threads.
+        replayed_records: records that opening took from the log.
+        log, shards, snapshots: as their classes say; snapshots oldest first.
+    """
+
+    seqno: int
+    durable_seqno: int
+    unflushed_bytes: int
+    unflushed_records: int
+    unflushed_age_s: float
+    index_bytes: int
+    stall_s: float
+    replayed_records: int
+    log: LogStats
+    shards: tuple[ShardStats, ...]
+    snapshots: tuple[SnapshotStats, ...]

@@ -1,0 +1,381 @@
+"""The store: a durable, ordered mapping of bytes to bytes."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Iterable, Iterator, Mapping, MutableMapping, Sequence
+from itertools import islice
+from types import TracebackType
+from typing import Any, Final, Self, overload
+
+from shardkv import _native
+from shardkv._native import NO_SNAPSHOT, as_bytes, pack
+from shardkv.batch import Batch
+from shardkv.errors import ClosedError
+from shardkv.options import WRITE_TIMEOUT, Ack, check_ack, check_options, check_timeout
+from shardkv.registry import registry
+from shardkv.scan import bounds, rows
+from shardkv.snapshot import Snapshot, lookup_many
+from shardkv.stats import Stats
+from shardkv.ticket import Ticket
+from shardkv.views import StoreItems, StoreValues
+
+CHUNK_ITEMS = 8192
+CHUNK_BYTES = 4 << 20
+LEVELS: Final[dict[str, int]] = {"memory": _native.MEMORY, "disk": _native.DISK}
+MISSING: Final[Any] = object()
+
+
+def open(  # noqa: A001 - shardkv.open() is the name that users expect
+    path: str | os.PathLike[str],
+    *,
+    shards: int | None = None,
+    weights: Sequence[int] | None = None,
+    ack: Ack = "disk",
+    unflushed_bytes: int | None = None,
+    write_timeout: float = WRITE_TIMEOUT,
+    create: bool = True,
+    readonly: bool = False,
+    segment_bytes: tuple[int, int] | None = None,
+    map_bytes: int | None = None,
+) -> Store:
+    """Open the store in a directory, or make one.
+
+    Args:
+        path: the directory; its parent must exist. On a local file system.
+        shards: LMDB environments, 1..256; 8 for a new store. A stored store keeps its own number.
+        weights: a share 1..64 for each shard.
+        ack: what a write waits for by default: "disk" survives power loss, "memory" does not wait.
+        unflushed_bytes: budget of records in the log that are in no shard yet; 256 MiB.
+        write_timeout: seconds that a write waits for room before OverloadedError.
+        create: make the store when there is none.
+        readonly: refuse writes. The store is still held by this process alone.
+        segment_bytes: smallest and largest log segment; (4 MiB, 64 MiB).
+        map_bytes: first size of a shard's memory map, which grows by itself; 16 GiB of address space.
+    Returns: a Store. The same directory opened twice in one process shares one engine.
+    Raises: LockedError (another process has it), FormatError, CorruptionError, InvalidError, FullError, DiskError.
+    Cost: replays what was not flushed: about a second per GB of log.
+    """
+    options = check_options(
+        shards=shards,
+        weights=weights,
+        unflushed_bytes=unflushed_bytes,
+        create=create,
+        readonly=readonly,
+        segment_bytes=segment_bytes,
+        map_bytes=map_bytes,
+    )
+    check_ack(ack)
+    timeout = check_timeout(write_timeout)
+    name = os.path.abspath(os.fspath(path))
+    return Store(name, registry.acquire(name, options), ack, timeout)
+
+
+class Store(MutableMapping[bytes, bytes]):
+    """An open store; made by `shardkv.open`. Keys are 1..500 bytes, values 0..32 MiB.
+
+    Threads: every method may be called from any thread. After a fork the child must open its own.
+    """
+
+    def __init__(self, path: str, shared: Any, ack: Ack, write_timeout: float) -> None:
+        self.path: str = path
+        self._shared = shared
+        self._engine: _native.Engine = shared.engine
+        self._default = ack
+        self._ack = LEVELS[ack]
+        self._timeout = write_timeout
+        self._closed = False
+
+    # -- writing
+
+    def put(self, key: bytes, value: bytes, *, ack: Ack | None = None) -> int:
+        """Store `value` under `key` and return the write's sequence number, the key's new version.
+
+        Raises: TypeError; InvalidError (empty key); KeyTooLongError; ValueTooLargeError; OverloadedError; FullError;
+            PoisonedError; ClosedError. Only after PoisonedError, or Ctrl-C, is the outcome unknown.
+        Durability: as `ack` says, once this returns.
+        Cost: one shared sync for each group of waiting writers.
+        """
+        if type(key) is not bytes:
+            key = as_bytes(key, "key")
+        if type(value) is not bytes:
+            value = as_bytes(value, "value")
+        if self._closed:
+            self._live()
+        return self._engine.put(
+            key, value, self._ack if ack is None else self._level(ack), self._timeout
+        )
+
+    def submit(self, key: bytes, value: bytes) -> Ticket:
+        """Append a put and return at once; the ticket says when it is durable.
+
+        Raises: as put.
+        Durability: when `Ticket.wait()` returns, or a later `sync()`; by itself within milliseconds.
+        Cost: no sync of its own.
+        """
+        if type(key) is not bytes:
+            key = as_bytes(key, "key")
+        if type(value) is not bytes:
+            value = as_bytes(value, "value")
+        if self._closed:
+            self._live()
+        engine = self._engine
+        return Ticket(engine, engine.put(key, value, _native.LATER, self._timeout))
+
+    def put_many(
+        self,
+        items: Mapping[bytes, bytes] | Iterable[tuple[bytes, bytes]],
+        *,
+        ack: Ack | None = None,
+    ) -> int:
+        """Store many pairs, in order; return the last sequence number.
+
+        Each chunk of up to 8,192 pairs or 4 MiB is one atomic batch; what was stored before an error stays. Use
+        `batch()` for all or nothing.
+
+        Raises: as put; a TypeError names the item.
+        Cost: one crossing into C for each chunk, at least one sync at the end.
+        """
+        engine, level = self._live(), self._level(ack)
+        if type(items) is dict and len(items) <= CHUNK_ITEMS:
+            return self._put_chunk(items, level)
+        pairs = iter(items.items() if isinstance(items, Mapping) else items)
+        chunk = list(islice(pairs, CHUNK_ITEMS))
+        if len(chunk) < CHUNK_ITEMS:
+            return self._put_chunk(chunk, level)
+        later = _native.LATER if level == _native.DISK else level
+        while chunk:
+            seqno = self._put_chunk(chunk, later)
+            chunk = list(islice(pairs, CHUNK_ITEMS))
+        if level == _native.DISK:
+            engine.wait(seqno)
+        return seqno
+
+    def _put_chunk(self, chunk: dict[bytes, bytes] | list[tuple[bytes, bytes]], level: int) -> int:
+        blob = pack(chunk)
+        if len(blob) <= CHUNK_BYTES or len(chunk) == 1:
+            return self._engine.apply(blob, level, self._timeout)
+        pairs = list(chunk.items()) if isinstance(chunk, dict) else chunk
+        self._put_chunk(pairs[: len(pairs) // 2], level)
+        return self._put_chunk(pairs[len(pairs) // 2 :], level)
+
+    def delete(self, key: bytes, *, ack: Ack | None = None) -> bool:
+        """Delete a key; say whether it was there. Exact under concurrency.
+
+        Raises: as put.
+        """
+        return self._live().delete(as_bytes(key, "key"), self._level(ack), self._timeout)
+
+    def delete_many(self, keys: Iterable[bytes], *, ack: Ack | None = None) -> int:
+        """Delete many keys; return how many were there. Each by itself is atomic.
+
+        Raises: as put; a TypeError names the item.
+        """
+        engine, level, deleted = self._live(), self._level(ack), 0
+        todo = iter(keys)
+        while chunk := list(islice(todo, CHUNK_ITEMS)):
+            deleted += engine.delete_many(pack(chunk), level, self._timeout)
+        return deleted
+
+    @overload
+    def pop(self, key: bytes) -> bytes: ...
+    @overload
+    def pop(self, key: bytes, default: Any) -> Any: ...
+    def pop(self, key: bytes, default: Any = MISSING) -> Any:
+        """Delete a key and return what it held; `default`, or KeyError, when it is absent. Atomic."""
+        value = self._live().pop(as_bytes(key, "key"), self._ack, self._timeout)
+        if value is not None:
+            return value
+        if default is MISSING:
+            raise KeyError(key)
+        return default
+
+    def batch(self, *, ack: Ack | None = None) -> Batch:
+        """Return a batch for a `with` block: atomic across shards, nothing is written when the block raises."""
+        return Batch(self._live(), self._level(ack), self._timeout)
+
+    def sync(self) -> None:
+        """Wait until everything appended so far is durable.
+
+        Raises: PoisonedError, ClosedError.
+        """
+        engine = self._live()
+        engine.wait(engine.last_seqno())
+
+    def flush(self) -> None:
+        """Move everything appended so far from the log into the shards. Not needed for durability.
+
+        Raises: FullError, PoisonedError, CorruptionError, DiskError, ClosedError.
+        """
+        self._live().flush()
+
+    # -- reading
+
+    @overload
+    def get(self, key: bytes) -> bytes | None: ...
+    @overload
+    def get(self, key: bytes, default: Any) -> Any: ...
+    def get(self, key: bytes, default: Any = None) -> Any:
+        """Return the value of `key`, or `default`.
+
+        Raises: TypeError, InvalidError, KeyTooLongError (key); CorruptionError; ClosedError.
+        Durability: a value that its writer wants on disk is not shown before it is there.
+        Cost: one crossing into C, one copy; no system call when the pages are in memory.
+        """
+        if type(key) is not bytes:
+            key = as_bytes(key, "key")
+        if self._closed:
+            self._live()
+        value = self._engine.get(NO_SNAPSHOT, key)
+        return default if value is None else value
+
+    def get_many(self, keys: Iterable[bytes]) -> dict[bytes, bytes]:
+        """Return the keys that are present, with their values. Not a snapshot: each is read by itself.
+
+        Cost: one crossing into C for all keys.
+        """
+        return lookup_many(self._live(), NO_SNAPSHOT, keys)
+
+    def scan(
+        self,
+        start: bytes | None = None,
+        stop: bytes | None = None,
+        *,
+        prefix: bytes | None = None,
+        reverse: bool = False,
+        limit: int | None = None,
+        values: bool = True,
+    ) -> Iterator[Any]:
+        """Iterate over (key, value), or over keys, in key order across all shards.
+
+        Args:
+            start, stop: keys in [start, stop), in both directions; None is open.
+            prefix: only keys that begin with it.
+            reverse: from the last to the first.
+            limit: at most so many rows.
+            values: False yields keys alone.
+        Returns: an iterator over the store as it is now, whatever is written meanwhile.
+        Raises: as get. A scan without bounds also proves that no record of a shard is missing.
+        Cost: rows come in blocks; an open iterator keeps disk space like a snapshot.
+        """
+        return rows(
+            self._live(),
+            NO_SNAPSHOT,
+            bounds(start, stop, prefix),
+            reverse=reverse,
+            limit=limit,
+            values=values,
+        )
+
+    def snapshot(self) -> Snapshot:
+        """Return one cut across all shards, for reading: `with store.snapshot() as s`.
+
+        Raises: ClosedError, FullError (too many are open).
+        """
+        return Snapshot(self._live())
+
+    # -- mapping
+
+    def __getitem__(self, key: bytes) -> bytes:
+        value = self.get(key)
+        if value is None:
+            raise KeyError(key)
+        return value
+
+    def __setitem__(self, key: bytes, value: bytes) -> None:
+        self.put(key, value)
+
+    def __delitem__(self, key: bytes) -> None:
+        if not self.delete(key):
+            raise KeyError(key)
+
+    def __contains__(self, key: object) -> bool:
+        return self._live().contains(NO_SNAPSHOT, as_bytes(key, "key"))
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self.scan(values=False)
+
+    def __reversed__(self) -> Iterator[bytes]:
+        return self.scan(values=False, reverse=True)
+
+    def __len__(self) -> int:
+        return self._live().count()
+
+    def items(self) -> StoreItems:
+        """Return a view of the pairs, in key order."""
+        return StoreItems(self)
+
+    def values(self) -> StoreValues:
+        """Return a view of the values, in key order."""
+        return StoreValues(self)
+
+    def update(self, *args: Any, **kwargs: Any) -> None:
+        """Store all pairs of a mapping or an iterable, as put_many does."""
+        if kwargs:
+            raise TypeError("keys are bytes: keyword arguments cannot name them")
+        if args:
+            self.put_many(*args)
+
+    def clear(self) -> None:
+        """Delete every key."""
+        self.delete_many(self)
+
+    # -- looking, and the end
+
+    def stats(self) -> Stats:
+        """Return all counters at one moment."""
+        return self._live().stats()
+
+    def shard_of(self, key: bytes) -> int:
+        """Return the number of the shard that `key` belongs to."""
+        return self._live().shard_of(as_bytes(key, "key"))
+
+    @property
+    def closed(self) -> bool:
+        """Whether this Store was closed."""
+        return self._closed
+
+    def close(self, flush: bool = True) -> None:
+        """Close. Everything appended is durable afterwards. Idempotent.
+
+        Args: flush: also move it into the shards, so that the next open has nothing to replay.
+        Raises: what flushing or syncing raises; the store is closed all the same.
+        """
+        if self._closed:
+            return
+        self._closed = True
+        registry.release(self._shared, flush=flush)
+
+    def _live(self) -> _native.Engine:
+        if self._closed:
+            raise ClosedError(f"the store {self.path} is closed")
+        return self._engine
+
+    def _level(self, ack: str | None) -> int:
+        if ack is None:
+            return self._ack
+        check_ack(ack)
+        return LEVELS[ack]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _reopen, (self.path, self._default, self._timeout, self._engine.options)
+
+    def __del__(self) -> None:
+        if not getattr(self, "_closed", True):
+            warnings.warn(f"{self!r} was not closed", ResourceWarning, stacklevel=2, source=self)
+
+    def __repr__(self) -> str:
+        return f"<shardkv.Store {self.path!r}{' closed' if self._closed else ''}>"
+
+
+def _reopen(path: str, ack: Ack, write_timeout: float, options: Any) -> Store:
+    return Store(path, registry.acquire(path, options), ack, write_timeout)

@@ -1,0 +1,39 @@
+"""The handle of a write that was appended but not waited for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from shardkv._native import Engine
+
+
+class Ticket:
+    """A write that `Store.submit` appended. It becomes durable by itself; waiting is optional.
+
+    Threads: any number may wait.
+    """
+
+    __slots__ = ("_engine", "seqno")
+
+    def __init__(self, engine: Engine, seqno: int) -> None:
+        self._engine = engine
+        self.seqno = seqno
+
+    def done(self) -> bool:
+        """Say whether the write is durable."""
+        return self._engine.durable_seqno() >= self.seqno
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Wait until the write is durable and return its seqno.
+
+        Args: timeout: seconds; None waits for as long as it takes.
+        Raises: TimeoutError (the write is still under way); PoisonedError (the outcome is unknown).
+        Cost: at most one shared sync.
+        """
+        if not self._engine.wait(self.seqno, timeout):
+            raise TimeoutError(f"the write with seqno {self.seqno} was not durable after {timeout} s")
+        return self.seqno
+
+    def __repr__(self) -> str:
+        return f"<shardkv.Ticket seqno={self.seqno}>"

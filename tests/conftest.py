@@ -1,0 +1,27 @@
+"""What every test folder shares: one seed for the run, printed, and Hypothesis without a clock."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import random
+
+import pytest
+from hypothesis import settings
+
+SEED = os.environ.get("SHARDKV_TEST_SEED") or str(random.SystemRandom().getrandbits(32))
+
+settings.register_profile("shardkv", deadline=None, print_blob=True)
+settings.load_profile("shardkv")
+
+
+def pytest_report_header() -> list[str]:
+    package = importlib.util.find_spec("shardkv")
+    where = package.origin if package else "not installed"
+    return [f"shardkv: {where}", f"seed: SHARDKV_TEST_SEED={SEED}"]
+
+
+@pytest.fixture
+def rng(request: pytest.FixtureRequest) -> random.Random:
+    """Return random numbers that the printed seed and the test's name decide."""
+    return random.Random(f"{SEED} {request.node.nodeid}")
