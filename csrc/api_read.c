@@ -227,30 +227,34 @@ static skv_code scan_now(skv_store *store, skv_slice start, skv_slice stop, int 
     if (code != SKV_OK)
         return code;
     own->owned_by_scan = true;
+    io->seqno = own->wait_seqno;
     code = begin_scan(own, start, stop, flags, out, &io->error);
     if (code == SKV_OK)
-        return wait_for(store, own->wait_seqno, io);
+        return SKV_OK;
     skv_snapshot_end(own);
     skv_snapshot_release(own);
     return code;
 }
 
-skv_code skv_scan_open(skv_store *store, skv_snapshot *snapshot, const char *start, size_t start_bytes,
-                       const char *stop, size_t stop_bytes, int flags, skv_scan **out, skv_io *io)
+skv_scan *skv_scan_open(skv_store *store, skv_snapshot *snapshot, const char *start, size_t start_bytes,
+                        const char *stop, size_t stop_bytes, int flags, skv_io *io)
 {
     skv_slice from = slice_of(start, start_bytes), to = slice_of(stop, stop_bytes);
+    skv_scan *scan = NULL;
     skv_code code = skv_store_enter(store, &io->error);
-    *out = NULL;
+    io->seqno = 0;
     if (code != SKV_OK)
-        return code;
+        return NULL;
     code = check_bound(start_bytes, &io->error);
     if (code == SKV_OK)
         code = check_bound(stop_bytes, &io->error);
     if (code == SKV_OK)
-        code = snapshot ? begin_scan(snapshot, from, to, flags, out, &io->error)
-                        : scan_now(store, from, to, flags, out, io);
+        code = snapshot ? begin_scan(snapshot, from, to, flags, &scan, &io->error)
+                        : scan_now(store, from, to, flags, &scan, io);
+    if (io->seqno <= skv_log_durable(store->parts.log))
+        io->seqno = 0;
     skv_store_leave(store);
-    return code;
+    return code == SKV_OK ? scan : NULL;
 }
 
 int64_t skv_scan_next(skv_scan *scan, uint32_t rows_max, uint32_t bytes_max, skv_io *io)

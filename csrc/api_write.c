@@ -23,8 +23,12 @@ static skv_code enter_to_write(skv_store *store, skv_io *io)
 static skv_code append_put(skv_store *store, skv_slice key, skv_slice value, int ack, skv_io *io)
 {
     skv_write_op op = {.record = {.key = key, .value = value}};
+    skv_write write = {.ops = &op, .count = 1, .ack = ack};
     skv_code code = skv_write_check(key.bytes, value.bytes, &io->error);
-    return code == SKV_OK ? skv_write_append(&store->parts, &op, 1, ack, &io->seqno, &io->error) : code;
+    if (code == SKV_OK)
+        code = skv_write_append(&store->parts, &write, NULL, &io->error);
+    io->seqno = write.seqno;
+    return code;
 }
 
 int64_t skv_put(skv_store *store, const char *key, size_t key_bytes, const char *value, size_t value_bytes, int ack,
@@ -59,12 +63,15 @@ static skv_code delete_present(skv_store *store, skv_slice key, skv_read_use use
 {
     skv_code code = skv_write_check(key.bytes, 0, &io->error);
     while (code == SKV_OK) {
-        skv_write_op op = {.record = {.key = key, .flags = SKV_RECORD_DELETE}};
+        skv_write_op op = {.record = {.key = key, .value = key, .flags = SKV_RECORD_DELETE}};
+        skv_write write = {.ops = &op, .count = 1, .ack = ack};
         skv_version version;
         code = skv_read_version(&store->parts, key, use, io, &version, &io->error);
         if (code != SKV_OK)
             return code;
-        code = skv_write_append_if(&store->parts, &op, version, ack, &io->seqno, &io->error);
+        op.record.value.bytes = 0;
+        code = skv_write_append(&store->parts, &write, &version, &io->error);
+        io->seqno = write.seqno;
         if (code != SKV_CONFLICT)
             return code;
         code = SKV_OK;
@@ -168,8 +175,11 @@ static skv_code apply_blob(skv_store *store, skv_slice blob, int ack, skv_io *io
     if (!ops)
         return skv_fail(&io->error, SKV_NO_MEMORY, "out of memory: a batch of %u", count);
     code = take_ops(&in, ops, count, map, io);
-    if (code == SKV_OK)
-        code = skv_write_append(&store->parts, ops, count, ack, &io->seqno, &io->error);
+    if (code == SKV_OK) {
+        skv_write write = {.ops = ops, .count = count, .ack = ack};
+        code = skv_write_append(&store->parts, &write, NULL, &io->error);
+        io->seqno = write.seqno;
+    }
     skv_release(ops);
     return code;
 }

@@ -41,7 +41,11 @@ static candidates look_at_lanes(skv_parts *parts)
 
 static bool log_is_long(skv_parts *parts)
 {
-    return skv_log_bytes(parts->log) > LONG_LOG_BUDGETS * parts->pressure.budget_bytes && !parts->snapshot_count;
+    bool pinned;
+    skv_log_lock(parts->log);
+    pinned = parts->snapshots != NULL; /* then no flush makes it shorter */
+    skv_log_unlock(parts->log);
+    return !pinned && skv_log_bytes(parts->log) > LONG_LOG_BUDGETS * parts->pressure.budget_bytes;
 }
 
 static skv_lane *choose(skv_parts *parts)
@@ -116,7 +120,7 @@ static skv_code begin_applying(skv_lane *lane, skv_error *err)
     while (code == SKV_OK && left) {
         skv_lock(&lane->lock);
         if (lane->counted && !lane->applying)
-            (void)skv_index_delta(lane->sealed, RESOLVE_AT_ONCE, skv_lane_is_below, &below, &left, &code);
+            code = skv_index_resolve(lane->sealed, RESOLVE_AT_ONCE, (skv_index_below){skv_lane_is_below, &below}, &left);
         else
             left = 0;
         if (code == SKV_OK && !left)

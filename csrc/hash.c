@@ -1,8 +1,6 @@
 /* L0. XXH64. */
 #include "hash.h"
 
-#include "bytes.h"
-
 #define PRIME_1 0x9E3779B185EBCA87ULL
 #define PRIME_2 0xC2B2AE3D27D4EB4FULL
 #define PRIME_3 0x165667B19E3779F9ULL

@@ -28,23 +28,25 @@ void skv_index_keep(skv_index *index);
 void skv_index_release(skv_index *index);
 
 /* Make sure that one more insert of this hash cannot fail; each reservation is used up by one insert or given back.
- * keep_old: also for the version that it replaces. */
-skv_code skv_index_reserve(skv_index *index, uint64_t key_hash, bool keep_old);
-void skv_index_unreserve(skv_index *index, uint64_t key_hash, bool keep_old);
-/* Point the key at its newest record. The record replaced is kept findable when its seqno is <= kept_seqno: a snapshot
- * may need it. keep_old as it was reserved. */
+ * kept_seqno: a replaced record with a seqno up to it is kept findable, because a snapshot may need it; 0: none. */
+skv_code skv_index_reserve(skv_index *index, uint64_t key_hash, uint64_t kept_seqno);
+/* The cache line that an insert of this hash will want, for one who reserves many before the first insert. */
+void skv_index_prefetch(const skv_index *index, uint64_t key_hash);
+void skv_index_unreserve(skv_index *index, uint64_t key_hash, uint64_t kept_seqno);
+/* Point the key at its newest record; kept_seqno as it was reserved. */
 void skv_index_insert(skv_index *index, uint64_t key_hash, skv_position position, const skv_record *record,
-                      bool keep_old, uint64_t kept_seqno);
+                      uint64_t kept_seqno);
 /* The newest record of the key with seqno <= upto. */
-bool skv_index_find(const skv_index *index, uint64_t key_hash, skv_slice key, uint64_t upto, skv_position *position,
-                    skv_record *out);
-/* A key's tombstone or value is the newest here: did the generations and the shard below hold the key before? Answers
- * are remembered, so that a count need not ask twice. */
-typedef bool (*skv_index_below)(void *context, skv_slice key, skv_code *code);
-/* How many keys this generation adds to (or takes from) what lies below, asking `below` for at most `most` keys that are
- * not known yet. *left: how many are still unknown. */
-int64_t skv_index_delta(skv_index *index, uint64_t most, skv_index_below below, void *context, uint64_t *left,
-                        skv_code *code);
+bool skv_index_find(const skv_index *index, skv_key key, uint64_t upto, skv_position *position, skv_record *out);
+/* Did the generations and the shard below hold the key before? Answers are remembered: a count need not ask twice. */
+typedef struct {
+    bool (*ask)(void *context, skv_key key, skv_code *code);
+    void *context;
+} skv_index_below;
+/* Ask for at most `most` keys that are not known yet. *left: how many are unknown then. */
+skv_code skv_index_resolve(skv_index *index, uint64_t most, skv_index_below below, uint64_t *left);
+/* How many keys this generation adds to what lies below, or takes from it; of the known ones. */
+int64_t skv_index_delta(const skv_index *index);
 
 skv_index_size skv_index_measure(const skv_index *index);
 /* All newest positions, in no order. out has room for skv_index_measure().keys. */

@@ -1,8 +1,6 @@
 /* L2 part. Lanes. */
 #include "lane.h"
 
-#include "hash.h"
-
 skv_code skv_lane_create(skv_lane *lane, skv_shard *shard, const skv_slots *slots, skv_error *err)
 {
     skv_mutex_create(&lane->lock);
@@ -78,10 +76,10 @@ skv_index_size skv_lane_measure(skv_lane *lane)
     return size;
 }
 
-bool skv_lane_find(const skv_lane *lane, uint64_t key_hash, skv_slice key, skv_position *position, skv_record *out)
+bool skv_lane_find(const skv_lane *lane, skv_key key, skv_position *position, skv_record *out)
 {
-    return skv_index_find(lane->active, key_hash, key, UINT64_MAX, position, out) ||
-           (lane->sealed && skv_index_find(lane->sealed, key_hash, key, UINT64_MAX, position, out));
+    return skv_index_find(lane->active, key, UINT64_MAX, position, out) ||
+           (lane->sealed && skv_index_find(lane->sealed, key, UINT64_MAX, position, out));
 }
 
 /* Sort what is in no run yet. AGAIN: inserts dropped the order meanwhile. Under the order lock. */
@@ -147,15 +145,14 @@ skv_code skv_lane_order(skv_lane *lane, skv_index *generation, const skv_slots *
     return code == SKV_OK ? SKV_OK : skv_fail(err, code, "out of memory: cannot sort the unflushed records");
 }
 
-bool skv_lane_is_below(void *context, skv_slice key, skv_code *code)
+bool skv_lane_is_below(void *context, skv_key key, skv_code *code)
 {
     skv_lane_below *below = context;
     skv_position position;
     skv_record record;
-    if (below->under &&
-        skv_index_find(below->under, skv_key_hash(key.data, key.bytes), key, UINT64_MAX, &position, &record))
+    if (below->under && skv_index_find(below->under, key, UINT64_MAX, &position, &record))
         return !skv_record_deletes(&record);
-    *code = skv_shard_get(below->lane->shard, below->txn, key, &record, NULL);
+    *code = skv_shard_get(below->lane->shard, below->txn, key.bytes, &record, NULL);
     if (*code == SKV_NOT_FOUND) {
         *code = SKV_OK;
         return false;

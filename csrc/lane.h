@@ -37,19 +37,19 @@ uint64_t skv_lane_first_seqno(const skv_lane *lane);
 /* Records and bytes that are unflushed, heap of the index. Takes the lock. */
 skv_index_size skv_lane_measure(skv_lane *lane);
 /* A key's newest unflushed record: in the active generation, else in the sealed one. Under the lock. */
-bool skv_lane_find(const skv_lane *lane, uint64_t key_hash, skv_slice key, skv_position *position, skv_record *out);
+bool skv_lane_find(const skv_lane *lane, skv_key key, skv_position *position, skv_record *out);
 
 /* The records of a generation in order, as runs kept for the caller. Sorts what came since the last time, without the
  * lock, and leaves the result for the next. NO_MEMORY. */
 skv_code skv_lane_order(skv_lane *lane, skv_index *generation, const skv_slots *slots,
                         skv_run *out[SKV_INDEX_RUNS_MAX], uint32_t *count, skv_error *err);
 
-/* An skv_index_below: does `under` (the generation below, or NULL) or else the shard hold the key? */
+/* The context of an skv_index_below: does `under` (the generation below, or NULL) or else the shard hold the key? */
 typedef struct {
     skv_lane *lane;
     skv_index *under;
     skv_shard_txn *txn;
 } skv_lane_below;
-bool skv_lane_is_below(void *context, skv_slice key, skv_code *code);
+bool skv_lane_is_below(void *context, skv_key key, skv_code *code);
 
 #endif

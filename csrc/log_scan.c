@@ -191,6 +191,7 @@ static void look_for_proof(const skv_segment *segment, size_t offset, progress *
 static skv_code scan_segment(skv_log *log, skv_segment *segment, progress *at, skv_error *err)
 {
     size_t offset = SKV_SEGMENT_FRAMES;
+    uint64_t durable;
     skv_code code = skv_segment_map(segment, err);
     if (code == SKV_OK)
         code = skv_segment_take_slot(segment, log->slots, err);
@@ -202,12 +203,13 @@ static skv_code scan_segment(skv_log *log, skv_segment *segment, progress *at, s
     segment->last_seqno = at->next_seqno - 1;
     if (!segment->next)
         look_for_proof(segment, offset, at);
-    else /* a later header is written only after everything older was synced */
-        prove(at, segment->next->header.first_seqno - 1);
-    if (at->proven >= at->next_seqno)
+    /* A later header is written only after everything older was synced. */
+    durable = segment->next ? segment->next->header.first_seqno - 1 : at->proven;
+    if (durable >= at->next_seqno)
         return skv_fail_at(err, SKV_CORRUPT, segment->name, offset, at->next_seqno,
                            "the record with seqno %llu was durable and is damaged or missing (proven up to %llu)",
-                           (unsigned long long)at->next_seqno, (unsigned long long)at->proven);
+                           (unsigned long long)at->next_seqno, (unsigned long long)durable);
+    prove(at, durable);
     return SKV_OK;
 }
 

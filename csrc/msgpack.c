@@ -121,10 +121,8 @@ static size_t put_number(uint8_t *out, uint8_t head, uint64_t value, size_t widt
     return 1 + width;
 }
 
-size_t skv_pack_bin_head(uint8_t *out, size_t bytes)
+size_t skv_pack_long_bin_head(uint8_t *out, size_t bytes)
 {
-    if (bytes < 0x100)
-        return put_number(out, 0xc4, bytes, 1);
     if (bytes < 0x10000)
         return put_number(out, 0xc5, bytes, 2);
     return put_number(out, 0xc6, bytes, 4);

@@ -25,7 +25,15 @@ bool skv_unpack_uint(skv_unpack *in, uint64_t *out);
 
 /* Writers: out has room for SKV_MP_HEAD_MAX bytes more than the payload; each returns the bytes written. */
 #define SKV_MP_HEAD_MAX 9
-size_t skv_pack_bin_head(uint8_t *out, size_t bytes);
+size_t skv_pack_long_bin_head(uint8_t *out, size_t bytes);
+static inline size_t skv_pack_bin_head(uint8_t *out, size_t bytes)
+{
+    if (bytes >= 0x100)
+        return skv_pack_long_bin_head(out, bytes);
+    out[0] = 0xc4;
+    out[1] = (uint8_t)bytes;
+    return 2;
+}
 size_t skv_pack_array5(uint8_t *out, uint32_t count); /* always 5 bytes, so that a count can be filled in later */
 size_t skv_pack_str(uint8_t *out, const char *text);  /* at most 31 bytes of text */
 size_t skv_pack_map(uint8_t *out, uint8_t count);     /* at most 15 pairs */

@@ -242,21 +242,22 @@ skv_code skv_os_reserve(int fd, const char *name, uint64_t bytes, skv_error *err
 
 /* The race detector's own mmap counts a new mapping as a write to every byte of it; to readers of a remapped range the
  * bytes stay what they were, so the bare call is used in every build. */
-static void *map(void *at, size_t bytes, int protection, int flags, int fd, uint64_t offset)
+static void *map(void *at, size_t bytes, int flags, int fd, uint64_t offset)
 {
+    int protection = flags & MAP_PRIVATE ? PROT_READ | PROT_WRITE : PROT_READ;
     long found = faulted() ? -1 : syscall(SYS_mmap, at, bytes, protection, flags, fd, (off_t)offset);
     return found == -1 ? MAP_FAILED : (void *)found;
 }
 
 uint8_t *skv_os_map_memory(size_t bytes)
 {
-    void *at = map(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    void *at = map(NULL, bytes, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     return at == MAP_FAILED ? NULL : at;
 }
 
 skv_code skv_os_map_file(int fd, const char *name, size_t bytes, const uint8_t **out, skv_error *err)
 {
-    void *at = map(NULL, bytes, PROT_READ, MAP_SHARED, fd, 0);
+    void *at = map(NULL, bytes, MAP_SHARED, fd, 0);
     if (at == MAP_FAILED)
         return skv_fail_errno(err, errno, name, "cannot map %zu bytes: %s", bytes, strerror(errno));
     *out = at;
@@ -265,7 +266,7 @@ skv_code skv_os_map_file(int fd, const char *name, size_t bytes, const uint8_t *
 
 bool skv_os_remap(uint8_t *at, size_t bytes, int fd, uint64_t offset)
 {
-    return map(at, bytes, PROT_READ, MAP_SHARED | MAP_FIXED, fd, offset) != MAP_FAILED;
+    return map(at, bytes, MAP_SHARED | MAP_FIXED, fd, offset) != MAP_FAILED;
 }
 
 void skv_os_unmap(const uint8_t *at, size_t bytes)

@@ -20,9 +20,9 @@ typedef struct {
     skv_event flushed;
 } skv_parts;
 
-static inline skv_lane *skv_parts_lane(const skv_parts *parts, uint64_t key_hash)
+static inline skv_lane *skv_parts_lane(const skv_parts *parts, skv_key key)
 {
-    return &parts->lanes[skv_ring_route(parts->ring, key_hash)];
+    return &parts->lanes[skv_ring_route(parts->ring, key.hash)];
 }
 
 #endif

@@ -10,6 +10,8 @@
 void skv_pressure_create(skv_pressure *pressure, uint64_t budget_bytes)
 {
     pressure->budget_bytes = budget_bytes;
+    pressure->delay_bytes = budget_bytes / 100 * DELAY_PERCENT;
+    pressure->flush_bytes = budget_bytes / 100 * FLUSH_PERCENT;
     atomic_init(&pressure->flush_rate, FIRST_RATE);
 }
 
@@ -21,7 +23,7 @@ unsigned skv_pressure_level(const skv_pressure *pressure)
 
 bool skv_pressure_wants_flush(const skv_pressure *pressure)
 {
-    return skv_pressure_level(pressure) >= FLUSH_PERCENT;
+    return atomic_load(&pressure->unflushed_bytes) >= pressure->flush_bytes;
 }
 
 static void nap(skv_pressure *pressure, uint64_t ns)
@@ -45,9 +47,10 @@ static void delay(skv_pressure *pressure, size_t bytes, unsigned level, uint64_t
 
 skv_code skv_pressure_admit(skv_pressure *pressure, size_t bytes, uint64_t slice_ns)
 {
-    unsigned level = skv_pressure_level(pressure);
-    if (level < DELAY_PERCENT)
+    unsigned level;
+    if (atomic_load_explicit(&pressure->unflushed_bytes, memory_order_relaxed) < pressure->delay_bytes)
         return SKV_OK;
+    level = skv_pressure_level(pressure);
     if (level >= 100) {
         uint64_t end = skv_now_ns() + slice_ns, now;
         while (skv_pressure_level(pressure) >= 100 && (now = skv_now_ns()) < end) {
@@ -60,15 +63,14 @@ skv_code skv_pressure_admit(skv_pressure *pressure, size_t bytes, uint64_t slice
         }
         return skv_pressure_level(pressure) >= 100 ? SKV_BUSY : SKV_OK;
     }
-    delay(pressure, bytes, level, slice_ns);
+    delay(pressure, bytes, level > DELAY_PERCENT ? level : DELAY_PERCENT, slice_ns);
     return SKV_OK;
 }
 
 void skv_pressure_add(skv_pressure *pressure, uint64_t bytes)
 {
-    uint64_t threshold = pressure->budget_bytes / 100 * FLUSH_PERCENT;
     uint64_t before = atomic_fetch_add_explicit(&pressure->unflushed_bytes, bytes, memory_order_relaxed);
-    if (before < threshold && before + bytes >= threshold)
+    if (before < pressure->flush_bytes && before + bytes >= pressure->flush_bytes)
         skv_event_notify(&pressure->wanted);
 }
 

@@ -8,6 +8,8 @@
 
 typedef struct {
     uint64_t budget_bytes;
+    uint64_t delay_bytes; /* from here on writers are slowed down */
+    uint64_t flush_bytes; /* from here on a flush pays */
     atomic_ullong unflushed_bytes;
     atomic_ullong flush_rate;  /* bytes per second that flushes manage, smoothed */
     atomic_ullong next_ns;     /* when the delayed writers' share of that rate is used up */

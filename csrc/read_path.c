@@ -59,14 +59,15 @@ static void must_wait(const skv_log *log, const skv_record *record, uint64_t *wa
 skv_code skv_read_latest(skv_parts *parts, skv_slice key, skv_read_use use, void *context, uint64_t *wait_seqno,
                          skv_error *err)
 {
-    uint64_t key_hash = skv_key_hash(key.data, key.bytes), version;
-    skv_lane *lane = skv_parts_lane(parts, key_hash);
+    skv_key hashed = skv_key_of(key);
+    uint64_t version;
+    skv_lane *lane = skv_parts_lane(parts, hashed);
     skv_slots *slots = skv_log_slots(parts->log);
     skv_position position;
     skv_record record;
     bool found;
     skv_lock(&lane->lock);
-    found = skv_lane_find(lane, key_hash, key, &position, &record);
+    found = skv_lane_find(lane, hashed, &position, &record);
     if (found)
         skv_slots_pin(slots, position);
     skv_unlock(&lane->lock);
@@ -80,15 +81,15 @@ skv_code skv_read_latest(skv_parts *parts, skv_slice key, skv_read_use use, void
 skv_code skv_read_version(skv_parts *parts, skv_slice key, skv_read_use use, void *context, skv_version *out,
                           skv_error *err)
 {
-    uint64_t key_hash = skv_key_hash(key.data, key.bytes);
-    skv_lane *lane = skv_parts_lane(parts, key_hash);
+    skv_key hashed = skv_key_of(key);
+    skv_lane *lane = skv_parts_lane(parts, hashed);
     skv_slots *slots = skv_log_slots(parts->log);
     skv_position position;
     skv_record record;
     bool found;
     *out = (skv_version){0};
     skv_lock(&lane->lock);
-    found = skv_lane_find(lane, key_hash, key, &position, &record);
+    found = skv_lane_find(lane, hashed, &position, &record);
     out->generation = lane->generation;
     if (found)
         skv_slots_pin(slots, position);
@@ -103,8 +104,8 @@ skv_code skv_read_version(skv_parts *parts, skv_slice key, skv_read_use use, voi
 
 skv_code skv_read_snapshot(skv_snapshot *snapshot, skv_slice key, skv_read_use use, void *context, skv_error *err)
 {
-    uint64_t key_hash = skv_key_hash(key.data, key.bytes);
-    uint32_t number = skv_ring_route(snapshot->parts->ring, key_hash);
+    skv_key hashed = skv_key_of(key);
+    uint32_t number = skv_ring_route(snapshot->parts->ring, hashed.hash);
     skv_lane *lane = &snapshot->parts->lanes[number];
     skv_lane_view *view = &snapshot->views[number];
     skv_record record;
@@ -115,7 +116,7 @@ skv_code skv_read_snapshot(skv_snapshot *snapshot, skv_slice key, skv_read_use u
         if (!view->generations[i])
             continue;
         skv_lock(&lane->lock);
-        found = skv_index_find(view->generations[i], key_hash, key, snapshot->seqno, &position, &record);
+        found = skv_index_find(view->generations[i], hashed, snapshot->seqno, &position, &record);
         skv_unlock(&lane->lock);
         if (!found)
             continue;
@@ -136,8 +137,8 @@ static skv_code count_base(skv_lane *lane, skv_lane_below *below, uint64_t most,
     skv_code code;
     if (!lane->sealed)
         return skv_shard_count(lane->shard, below->txn, keys, err);
-    *keys = lane->base_records +
-            (uint64_t)skv_index_delta(lane->sealed, lane->applying ? 0 : most, skv_lane_is_below, below, left, &code);
+    code = skv_index_resolve(lane->sealed, lane->applying ? 0 : most, (skv_index_below){skv_lane_is_below, below}, left);
+    *keys = lane->base_records + (uint64_t)skv_index_delta(lane->sealed);
     return code;
 }
 
@@ -153,7 +154,8 @@ static skv_code count_lane(skv_lane *lane, uint64_t most, uint64_t *keys, uint64
     code = count_base(lane, &below, most, keys, &base_left, err);
     below.under = lane->sealed;
     if (code == SKV_OK)
-        *keys += (uint64_t)skv_index_delta(lane->active, most, skv_lane_is_below, &below, left, &code);
+        code = skv_index_resolve(lane->active, most, (skv_index_below){skv_lane_is_below, &below}, left);
+    *keys += (uint64_t)skv_index_delta(lane->active);
     *left += base_left;
     skv_shard_read_end(lane->shard, below.txn);
     return code == SKV_OK ? SKV_OK : skv_fail(err, code, "cannot count the keys of %s", skv_shard_name(lane->shard));

@@ -19,14 +19,15 @@ static uint64_t newest_applied(const skv_parts *parts)
 }
 
 /* Nobody else is there yet: no lock is needed. */
-static skv_code enter(replaying *replay, uint64_t key_hash, skv_position position, const skv_record *record, skv_error *err)
+static skv_code enter(replaying *replay, skv_position position, const skv_record *record, skv_error *err)
 {
-    skv_lane *lane = skv_parts_lane(replay->parts, key_hash);
+    skv_key key = skv_key_of(record->key);
+    skv_lane *lane = skv_parts_lane(replay->parts, key);
     if (record->seqno <= skv_shard_applied(lane->shard))
         return SKV_OK;
-    if (skv_index_reserve(lane->active, key_hash, false) != SKV_OK)
+    if (skv_index_reserve(lane->active, key.hash, 0) != SKV_OK)
         return skv_fail(err, SKV_NO_MEMORY, "out of memory: cannot index the log");
-    skv_index_insert(lane->active, key_hash, position, record, false, 0);
+    skv_index_insert(lane->active, key.hash, position, record, 0);
     skv_pressure_add(&replay->parts->pressure, skv_record_bytes(record));
     replay->replayed++;
     return SKV_OK;
@@ -34,7 +35,7 @@ static skv_code enter(replaying *replay, uint64_t key_hash, skv_position positio
 
 static skv_code index_record(void *context, skv_position position, const skv_record *record, skv_error *err)
 {
-    return enter(context, skv_key_hash(record->key.data, record->key.bytes), position, record, err);
+    return enter(context, position, record, err);
 }
 
 static skv_code append_again(void *context, skv_position position, const skv_record *record, skv_error *err)
@@ -42,7 +43,7 @@ static skv_code append_again(void *context, skv_position position, const skv_rec
     replaying *replay = context;
     skv_record copy = *record;
     position = skv_log_append(replay->parts->log, &copy);
-    return enter(replay, skv_key_hash(copy.key.data, copy.key.bytes), position, &copy, err);
+    return enter(replay, position, &copy, err);
 }
 
 /* What no completed sync proves may be in the page cache only. It is copied into the fresh segment, as one frame, and

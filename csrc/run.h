@@ -3,6 +3,7 @@
 #ifndef SKV_RUN_H
 #define SKV_RUN_H
 
+#include "hash.h"
 #include "segment.h"
 
 typedef struct skv_run {

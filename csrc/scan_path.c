@@ -23,7 +23,7 @@ struct skv_scan {
     source *sources;
     uint32_t count, capacity;
     uint32_t *losers; /* losers[0] is the winner */
-    bool from_log;    /* the row in hand has not been verified yet: a shard's records are, as they are read */
+    bool from_log; /* where the row in hand came from */
     uint8_t bounds[];
 };
 
@@ -236,19 +236,32 @@ static skv_code next_key(skv_scan *scan, skv_record *out, bool *found, skv_error
     return SKV_OK;
 }
 
+static uint8_t *pack_bin(uint8_t *at, skv_slice bytes)
+{
+    at += skv_pack_bin_head(at, bytes.bytes);
+    if (bytes.bytes)
+        memcpy(at, bytes.data, bytes.bytes);
+    return at + bytes.bytes;
+}
+
 static skv_code emit(const skv_scan *scan, const skv_record *record, skv_io *io)
 {
-    bool keys_only = (scan->flags & SKV_SCAN_KEYS_ONLY) != 0;
+    uint8_t *at;
     skv_code code = skv_io_room(io, 1 + 2 * SKV_MP_HEAD_MAX + record->key.bytes + record->value.bytes);
     if (code != SKV_OK)
         return code;
-    if (scan->from_log && !skv_record_verify(record))
-        return skv_fail_at(&io->error, SKV_CORRUPT, "log", 0, record->seqno,
+    if (!skv_record_verify(record))
+        return skv_fail_at(&io->error, SKV_CORRUPT, scan->from_log ? "log" : "shards", 0, record->seqno,
                            "the record with seqno %llu fails its checksum", (unsigned long long)record->seqno);
-    if (!keys_only)
-        io->data[io->bytes++] = SKV_MP_PAIR_BYTE;
-    code = skv_io_append_bin(io, record->key);
-    return code == SKV_OK && !keys_only ? skv_io_append_bin(io, record->value) : code;
+    at = io->data + io->bytes;
+    if (scan->flags & SKV_SCAN_KEYS_ONLY) {
+        at = pack_bin(at, record->key);
+    } else {
+        *at = SKV_MP_PAIR_BYTE;
+        at = pack_bin(pack_bin(at + 1, record->key), record->value);
+    }
+    io->bytes = (uint64_t)(at - io->data);
+    return SKV_OK;
 }
 
 int64_t skv_scan_rows(skv_scan *scan, uint32_t rows_max, uint32_t bytes_max, skv_io *io)

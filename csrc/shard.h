@@ -37,7 +37,8 @@ skv_code skv_shard_get(skv_shard *shard, skv_shard_txn *txn, skv_slice key, skv_
 /* Number of keys. */
 skv_code skv_shard_count(skv_shard *shard, skv_shard_txn *txn, uint64_t *out, skv_error *err);
 
-/* owned: skv_shard_cursor_close, before its transaction ends. */
+/* Cursors do not verify what they pass: whoever uses a record does.
+ * owned: skv_shard_cursor_close, before its transaction ends. */
 skv_code skv_shard_cursor_open(skv_shard *shard, skv_shard_txn *txn, skv_shard_cursor **out, skv_error *err);
 void skv_shard_cursor_close(skv_shard *shard, skv_shard_cursor *cursor);
 /* First key at or after `key`; last key before it. NULL data: from the very end of that side. OK, NOT_FOUND, CORRUPT. */

@@ -16,92 +16,115 @@ skv_code skv_write_check(size_t key_bytes, size_t value_bytes, skv_error *err)
 }
 
 /* Hash, route and size all ops; outside every lock. */
-static size_t prepare(skv_parts *parts, skv_write_op *ops, uint32_t count, int ack)
+static size_t prepare(skv_parts *parts, const skv_write *write)
 {
     size_t bytes = 0;
-    for (uint32_t i = 0; i < count; i++) {
-        skv_slice key = ops[i].record.key;
-        if (ack == SKV_ACK_MEMORY)
-            ops[i].record.flags |= SKV_RECORD_MEMORY_ACK;
-        ops[i].key_hash = skv_key_hash(key.data, key.bytes);
-        ops[i].lane = skv_parts_lane(parts, ops[i].key_hash);
-        bytes += skv_record_bytes(&ops[i].record);
+    for (uint32_t i = 0; i < write->count; i++) {
+        skv_write_op *op = &write->ops[i];
+        skv_key key = skv_key_of(op->record.key);
+        if (write->ack == SKV_ACK_MEMORY)
+            op->record.flags |= SKV_RECORD_MEMORY_ACK;
+        op->key_hash = key.hash;
+        op->lane = skv_parts_lane(parts, key);
+        bytes += skv_record_bytes(&op->record);
     }
     return bytes;
 }
 
-static void unreserve(skv_write_op *ops, uint32_t count, bool keep_old)
+static void unreserve(skv_write_op *ops, uint32_t count, uint64_t kept_seqno)
 {
     for (uint32_t i = 0; i < count; i++) {
         skv_lock(&ops[i].lane->lock);
-        skv_index_unreserve(ops[i].lane->active, ops[i].key_hash, keep_old);
+        skv_index_unreserve(ops[i].lane->active, ops[i].key_hash, kept_seqno);
         skv_unlock(&ops[i].lane->lock);
     }
 }
 
 /* After this no insert can fail for want of memory. Under the log's lock, which keeps the active generations in place. */
-static skv_code reserve(skv_write_op *ops, uint32_t count, bool keep_old, skv_error *err)
+static skv_code reserve(skv_write_op *ops, uint32_t count, uint64_t kept_seqno, skv_error *err)
 {
     for (uint32_t i = 0; i < count; i++) {
         skv_code code;
         skv_lock(&ops[i].lane->lock);
-        code = skv_index_reserve(ops[i].lane->active, ops[i].key_hash, keep_old);
+        code = skv_index_reserve(ops[i].lane->active, ops[i].key_hash, kept_seqno);
+        skv_index_prefetch(ops[i].lane->active, ops[i].key_hash);
         skv_unlock(&ops[i].lane->lock);
         if (code != SKV_OK) {
-            unreserve(ops, i, keep_old);
-            return skv_fail(err, SKV_NO_MEMORY, "out of memory: the index cannot grow");
+            unreserve(ops, i, kept_seqno);
+            return skv_fail(err, code, "out of memory: the index cannot grow");
         }
     }
     return SKV_OK;
 }
 
-static void append_one(skv_parts *parts, skv_write_op *op, bool keep_old)
+/* Under the locks of the log and of the lane, after a reservation. */
+static void append_reserved(skv_parts *parts, skv_write_op *op)
 {
     skv_position position = skv_log_append(parts->log, &op->record);
+    skv_index_insert(op->lane->active, op->key_hash, position, &op->record, parts->newest_snapshot_seqno);
+}
+
+/* The common case: one record, one hold of its lane's lock. */
+static skv_code append_one(skv_parts *parts, skv_write_op *op, skv_error *err)
+{
+    skv_code code;
     skv_lock(&op->lane->lock);
-    skv_index_insert(op->lane->active, op->key_hash, position, &op->record, keep_old, parts->newest_snapshot_seqno);
+    code = skv_index_reserve(op->lane->active, op->key_hash, parts->newest_snapshot_seqno);
+    if (code == SKV_OK)
+        append_reserved(parts, op);
     skv_unlock(&op->lane->lock);
+    return code == SKV_OK ? SKV_OK : skv_fail(err, code, "out of memory: the index cannot grow");
+}
+
+static skv_code append_batch(skv_parts *parts, skv_write_op *ops, uint32_t count, skv_error *err)
+{
+    skv_code code = reserve(ops, count, parts->newest_snapshot_seqno, err);
+    for (uint32_t i = 0; i < count && code == SKV_OK; i++) {
+        skv_lock(&ops[i].lane->lock);
+        append_reserved(parts, &ops[i]);
+        skv_unlock(&ops[i].lane->lock);
+    }
+    return code;
 }
 
 /* Under the log's lock. Nothing has happened when it fails. */
-static skv_code append_all(skv_parts *parts, skv_write_op *ops, uint32_t count, size_t bytes, int ack, skv_error *err)
+static skv_code append_all(skv_parts *parts, skv_write *write, size_t bytes, skv_error *err)
 {
-    bool keep_old = parts->snapshots != NULL;
     skv_code code = skv_log_reserve(parts->log, bytes, err);
     if (code == SKV_OK)
-        code = reserve(ops, count, keep_old, err);
+        code = write->count == 1 ? append_one(parts, write->ops, err)
+                                 : append_batch(parts, write->ops, write->count, err);
     if (code != SKV_OK)
         return code;
-    for (uint32_t i = 0; i < count; i++)
-        append_one(parts, &ops[i], keep_old);
-    if (ack != SKV_ACK_MEMORY)
+    write->seqno = skv_log_last(parts->log);
+    if (write->ack != SKV_ACK_MEMORY)
         skv_log_note_disk(parts->log);
-    if (ack != SKV_ACK_DISK) /* nobody is about to wait: the sync loop shall do it */
+    if (write->ack != SKV_ACK_DISK) /* nobody is about to wait: the sync loop shall do it */
         skv_log_want_sync(parts->log);
     skv_pressure_add(&parts->pressure, bytes);
     return SKV_OK;
 }
 
 /* Does the key still have the version that was read? Under the log's lock: nothing is appended meanwhile. */
-static skv_code check_version(const skv_write_op *op, skv_version expected)
+static skv_code check_version(const skv_write_op *op, const skv_version *expected)
 {
+    skv_key key = {op->record.key, op->key_hash};
     skv_position position;
     skv_record newest;
     skv_code code;
     skv_lock(&op->lane->lock);
-    if (skv_lane_find(op->lane, op->key_hash, op->record.key, &position, &newest))
-        code = expected.version == (skv_record_deletes(&newest) ? 0 : newest.seqno) ? SKV_OK : SKV_CONFLICT;
+    if (skv_lane_find(op->lane, key, &position, &newest))
+        code = expected->version == (skv_record_deletes(&newest) ? 0 : newest.seqno) ? SKV_OK : SKV_CONFLICT;
     else /* only a flush can have changed the shard since: then what was read there proves nothing */
-        code = expected.below && expected.generation == op->lane->generation ? SKV_OK : SKV_CONFLICT;
+        code = expected->below && expected->generation == op->lane->generation ? SKV_OK : SKV_CONFLICT;
     skv_unlock(&op->lane->lock);
     return code;
 }
 
-static skv_code append(skv_parts *parts, skv_write_op *ops, uint32_t count, const skv_version *expected, int ack,
-                       uint64_t *seqno, skv_error *err)
+skv_code skv_write_append(skv_parts *parts, skv_write *write, const skv_version *expected, skv_error *err)
 {
-    size_t bytes = prepare(parts, ops, count, ack);
-    uint64_t end = skv_now_ns() + SKV_SLICE_NS, now;
+    size_t bytes = prepare(parts, write);
+    uint64_t end = 0, now;
     skv_code code = skv_pressure_admit(&parts->pressure, bytes, SKV_SLICE_NS);
     if (code != SKV_OK)
         return skv_fail(err, code, "the budget of unflushed bytes is used up and flushing fails or is too slow");
@@ -110,26 +133,18 @@ static skv_code append(skv_parts *parts, skv_write_op *ops, uint32_t count, cons
         code = SKV_OK;
         skv_log_lock(parts->log);
         if (expected)
-            code = check_version(ops, *expected);
+            code = check_version(write->ops, expected);
         if (code == SKV_OK)
-            code = append_all(parts, ops, count, bytes, ack, err);
-        *seqno = skv_log_last(parts->log);
+            code = append_all(parts, write, bytes, err);
         skv_log_unlock(parts->log);
-        if (code != SKV_BUSY || (now = skv_now_ns()) >= end)
-            return code == SKV_BUSY ? skv_fail(err, code, "no log segment is ready") : code;
+        if (code != SKV_BUSY)
+            return code;
+        now = skv_now_ns();
+        end = end ? end : now + SKV_SLICE_NS;
+        if (now >= end)
+            return skv_fail(err, code, "no log segment is ready");
         skv_log_room_wait(parts->log, seen, end - now);
     }
-}
-
-skv_code skv_write_append(skv_parts *parts, skv_write_op *ops, uint32_t count, int ack, uint64_t *seqno, skv_error *err)
-{
-    return append(parts, ops, count, NULL, ack, seqno, err);
-}
-
-skv_code skv_write_append_if(skv_parts *parts, skv_write_op *op, skv_version expected, int ack, uint64_t *seqno,
-                             skv_error *err)
-{
-    return append(parts, op, 1, &expected, ack, seqno, err);
 }
 
 skv_code skv_write_wait(skv_parts *parts, uint64_t seqno, int ack, skv_error *err)

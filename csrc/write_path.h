@@ -14,6 +14,14 @@ typedef struct {
     skv_lane *lane;
 } skv_write_op;
 
+/* One frame's worth of ops: all or nothing. */
+typedef struct {
+    skv_write_op *ops; /* borrowed */
+    uint32_t count;
+    int ack;
+    uint64_t seqno; /* out: of the last record */
+} skv_write;
+
 /* What a conditional write expects of its key: the version that skv_read_version found. */
 typedef struct {
     uint64_t version;    /* 0: absent */
@@ -23,11 +31,9 @@ typedef struct {
 
 /* Key and value lengths. INVALID, KEY_TOO_LONG, VALUE_TOO_LARGE. */
 skv_code skv_write_check(size_t key_bytes, size_t value_bytes, skv_error *err);
-/* Append one frame's worth of ops: all or nothing. out: seqno of the last. BUSY, FULL, POISONED, NO_MEMORY. */
-skv_code skv_write_append(skv_parts *parts, skv_write_op *ops, uint32_t count, int ack, uint64_t *seqno, skv_error *err);
-/* The same for one op, only when its key still has the version that was read. CONFLICT: it has not; read again. */
-skv_code skv_write_append_if(skv_parts *parts, skv_write_op *op, skv_version expected, int ack, uint64_t *seqno,
-                             skv_error *err);
+/* Append. expected: NULL, or what the key of the first op must still be (CONFLICT: it is not; read again).
+ * BUSY, FULL, POISONED, NO_MEMORY. */
+skv_code skv_write_append(skv_parts *parts, skv_write *write, const skv_version *expected, skv_error *err);
 /* Wait one slice for the ack of seqno. OK, AGAIN, POISONED. */
 skv_code skv_write_wait(skv_parts *parts, uint64_t seqno, int ack, skv_error *err);
 

@@ -31,10 +31,11 @@ from shardkv.errors import (
     ValueTooLargeError,
     WrongTypeError,
 )
+from shardkv.opening import open
 from shardkv.options import Options
 from shardkv.snapshot import Snapshot
 from shardkv.stats import LogStats, ShardStats, SnapshotStats, Stats
-from shardkv.store import Store, open  # noqa: A004 - the name that users expect
+from shardkv.store import Store
 from shardkv.ticket import Ticket
 
 __all__ = [

@@ -26,7 +26,9 @@ class Error(Exception):
         text = str(self.args[0]) if self.args else ""
         if not self.file:
             return text
-        return f"{self.file} at byte {self.offset}: {text}" if self.offset else f"{self.file}: {text}"
+        return (
+            f"{self.file} at byte {self.offset}: {text}" if self.offset else f"{self.file}: {text}"
+        )
 
 
 class ClosedError(Error):

@@ -61,7 +61,11 @@ def check_options(
 
     Raises: TypeError; InvalidError (range; the rest is checked by the engine, against the store).
     """
-    for name, value in (("shards", shards), ("unflushed_bytes", unflushed_bytes), ("map_bytes", map_bytes)):
+    for name, value in (
+        ("shards", shards),
+        ("unflushed_bytes", unflushed_bytes),
+        ("map_bytes", map_bytes),
+    ):
         if value is not None and (not isinstance(value, int) or isinstance(value, bool)):
             raise TypeError(f"{name} must be an int, not {type(value).__name__}")
         if value is not None and not 0 < value < 1 << 62:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import warnings
-from collections.abc import Iterable, Iterator, Mapping, MutableMapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from types import TracebackType
 from typing import Any, Final, Self, overload
@@ -13,13 +12,13 @@ from shardkv import _native
 from shardkv._native import NO_SNAPSHOT, as_bytes, pack
 from shardkv.batch import Batch
 from shardkv.errors import ClosedError
-from shardkv.options import WRITE_TIMEOUT, Ack, check_ack, check_options, check_timeout
+from shardkv.mapping import BytesMapping
+from shardkv.options import Ack, check_ack
 from shardkv.registry import registry
 from shardkv.scan import bounds, rows
 from shardkv.snapshot import Snapshot, lookup_many
 from shardkv.stats import Stats
 from shardkv.ticket import Ticket
-from shardkv.views import StoreItems, StoreValues
 
 CHUNK_ITEMS = 8192
 CHUNK_BYTES = 4 << 20
@@ -27,52 +26,7 @@ LEVELS: Final[dict[str, int]] = {"memory": _native.MEMORY, "disk": _native.DISK}
 MISSING: Final[Any] = object()
 
 
-def open(  # noqa: A001 - shardkv.open() is the name that users expect
-    path: str | os.PathLike[str],
-    *,
-    shards: int | None = None,
-    weights: Sequence[int] | None = None,
-    ack: Ack = "disk",
-    unflushed_bytes: int | None = None,
-    write_timeout: float = WRITE_TIMEOUT,
-    create: bool = True,
-    readonly: bool = False,
-    segment_bytes: tuple[int, int] | None = None,
-    map_bytes: int | None = None,
-) -> Store:
-    """Open the store in a directory, or make one.
-
-    Args:
-        path: the directory; its parent must exist. On a local file system.
-        shards: LMDB environments, 1..256; 8 for a new store. A stored store keeps its own number.
-        weights: a share 1..64 for each shard.
-        ack: what a write waits for by default: "disk" survives power loss, "memory" does not wait.
-        unflushed_bytes: budget of records in the log that are in no shard yet; 256 MiB.
-        write_timeout: seconds that a write waits for room before OverloadedError.
-        create: make the store when there is none.
-        readonly: refuse writes. The store is still held by this process alone.
-        segment_bytes: smallest and largest log segment; (4 MiB, 64 MiB).
-        map_bytes: first size of a shard's memory map, which grows by itself; 16 GiB of address space.
-    Returns: a Store. The same directory opened twice in one process shares one engine.
-    Raises: LockedError (another process has it), FormatError, CorruptionError, InvalidError, FullError, DiskError.
-    Cost: replays what was not flushed: about a second per GB of log.
-    """
-    options = check_options(
-        shards=shards,
-        weights=weights,
-        unflushed_bytes=unflushed_bytes,
-        create=create,
-        readonly=readonly,
-        segment_bytes=segment_bytes,
-        map_bytes=map_bytes,
-    )
-    check_ack(ack)
-    timeout = check_timeout(write_timeout)
-    name = os.path.abspath(os.fspath(path))
-    return Store(name, registry.acquire(name, options), ack, timeout)
-
-
-class Store(MutableMapping[bytes, bytes]):
+class Store(BytesMapping):
     """An open store; made by `shardkv.open`. Keys are 1..500 bytes, values 0..32 MiB.
 
     Threads: every method may be called from any thread. After a fork the child must open its own.
@@ -275,52 +229,6 @@ class Store(MutableMapping[bytes, bytes]):
         """
         return Snapshot(self._live())
 
-    # -- mapping
-
-    def __getitem__(self, key: bytes) -> bytes:
-        value = self.get(key)
-        if value is None:
-            raise KeyError(key)
-        return value
-
-    def __setitem__(self, key: bytes, value: bytes) -> None:
-        self.put(key, value)
-
-    def __delitem__(self, key: bytes) -> None:
-        if not self.delete(key):
-            raise KeyError(key)
-
-    def __contains__(self, key: object) -> bool:
-        return self._live().contains(NO_SNAPSHOT, as_bytes(key, "key"))
-
-    def __iter__(self) -> Iterator[bytes]:
-        return self.scan(values=False)
-
-    def __reversed__(self) -> Iterator[bytes]:
-        return self.scan(values=False, reverse=True)
-
-    def __len__(self) -> int:
-        return self._live().count()
-
-    def items(self) -> StoreItems:
-        """Return a view of the pairs, in key order."""
-        return StoreItems(self)
-
-    def values(self) -> StoreValues:
-        """Return a view of the values, in key order."""
-        return StoreValues(self)
-
-    def update(self, *args: Any, **kwargs: Any) -> None:
-        """Store all pairs of a mapping or an iterable, as put_many does."""
-        if kwargs:
-            raise TypeError("keys are bytes: keyword arguments cannot name them")
-        if args:
-            self.put_many(*args)
-
-    def clear(self) -> None:
-        """Delete every key."""
-        self.delete_many(self)
-
     # -- looking, and the end
 
     def stats(self) -> Stats:
@@ -362,12 +270,15 @@ class Store(MutableMapping[bytes, bytes]):
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         self.close()
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _reopen, (self.path, self._default, self._timeout, self._engine.options)
+        return reopen, (self.path, self._default, self._timeout, self._engine.options)
 
     def __del__(self) -> None:
         if not getattr(self, "_closed", True):
@@ -377,5 +288,6 @@ class Store(MutableMapping[bytes, bytes]):
         return f"<shardkv.Store {self.path!r}{' closed' if self._closed else ''}>"
 
 
-def _reopen(path: str, ack: Ack, write_timeout: float, options: Any) -> Store:
+def reopen(path: str, ack: Ack, write_timeout: float, options: Any) -> Store:
+    """Open again what a pickle names."""
     return Store(path, registry.acquire(path, options), ack, write_timeout)

@@ -32,7 +32,9 @@ class Ticket:
         Cost: at most one shared sync.
         """
         if not self._engine.wait(self.seqno, timeout):
-            raise TimeoutError(f"the write with seqno {self.seqno} was not durable after {timeout} s")
+            raise TimeoutError(
+                f"the write with seqno {self.seqno} was not durable after {timeout} s"
+            )
         return self.seqno
 
     def __repr__(self) -> str:

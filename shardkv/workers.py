@@ -15,7 +15,9 @@ class Workers:
 
     def __init__(self, engine: Engine) -> None:
         self._threads = [
-            threading.Thread(target=loop, args=(engine.handle,), name=f"shardkv-{name}", daemon=True)
+            threading.Thread(
+                target=loop, args=(engine.handle,), name=f"shardkv-{name}", daemon=True
+            )
             for name, loop in LOOPS.items()
         ]
         for thread in self._threads:

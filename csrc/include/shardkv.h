@@ -206,9 +206,10 @@ uint64_t skv_snapshot_seqno(const skv_snapshot *snapshot);
 void skv_snapshot_free(skv_snapshot *snapshot);
 
 /* Ordered scan of [start, stop) over all shards; NULL start or stop: open end. snapshot NULL: of now; else kept until
- * skv_scan_free. owned: skv_scan_free, before its snapshot and store. One thread at a time. */
-skv_code skv_scan_open(skv_store *store, skv_snapshot *snapshot, const char *start, size_t start_bytes,
-                       const char *stop, size_t stop_bytes, int flags, skv_scan **out, skv_io *io);
+ * skv_scan_free. owned: skv_scan_free, before its snapshot and store; one thread at a time. io->seqno: what to wait for
+ * with skv_wait before the first row, 0 for nothing. NULL: io->error says why. */
+skv_scan *skv_scan_open(skv_store *store, skv_snapshot *snapshot, const char *start, size_t start_bytes,
+                        const char *stop, size_t stop_bytes, int flags, skv_io *io);
 /* Next rows as one msgpack array of [key, value] pairs (or keys) in io->data; returns how many, 0 at the end. */
 int64_t skv_scan_next(skv_scan *scan, uint32_t rows_max, uint32_t bytes_max, skv_io *io);
 void skv_scan_free(skv_scan *scan);

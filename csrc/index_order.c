@@ -1,0 +1,106 @@
+/* L2 part (index family). Order: sorted runs of what was inserted, few and of falling size. */
+#include "index_state.h"
+
+#include "memory.h"
+
+#define STALE_SLACK 1024
+
+void skv_index_drop_order(skv_index *index)
+{
+    for (uint32_t i = 0; i < index->run_count; i++)
+        skv_run_release(index->runs[i]);
+    skv_release(index->pending);
+    index->pending = NULL;
+    index->run_count = index->pending_count = index->pending_capacity = 0;
+    index->ordered = false;
+}
+
+static skv_run *run_of_all(const skv_index *index)
+{
+    skv_run *run = skv_run_create((uint32_t)(index->size.keys + index->older.used));
+    if (run) {
+        skv_index_copy(index, run->positions);
+        (void)skv_index_copy_table(&index->older, run->positions + index->size.keys);
+    }
+    return run;
+}
+
+static skv_run *run_of_pending(const skv_index *index)
+{
+    skv_run *run = skv_run_create(index->pending_count);
+    if (run)
+        memcpy(run->positions, index->pending, index->pending_count * sizeof run->positions[0]);
+    return run;
+}
+
+/* Replaced versions pile up in the runs; when they are the greater part, all is sorted anew. */
+static bool mostly_stale(const skv_index *index)
+{
+    uint64_t held = index->pending_count;
+    for (uint32_t i = 0; i < index->run_count; i++)
+        held += index->runs[i]->count;
+    return held > 2 * (index->size.keys + index->older.used) + STALE_SLACK;
+}
+
+skv_code skv_index_take_unsorted(skv_index *index, skv_run **out)
+{
+    *out = NULL;
+    if (index->ordered && (mostly_stale(index) || index->run_count == SKV_INDEX_RUNS_MAX))
+        skv_index_drop_order(index);
+    if (index->ordered && !index->pending_count)
+        return SKV_OK;
+    *out = index->ordered ? run_of_pending(index) : run_of_all(index);
+    if (!*out)
+        return SKV_NO_MEMORY;
+    index->ordered = true;
+    index->pending_count = 0;
+    return SKV_OK;
+}
+
+bool skv_index_add_run(skv_index *index, skv_run *run)
+{
+    if (!index->ordered) {
+        skv_run_release(run);
+        return false;
+    }
+    index->runs[index->run_count++] = run;
+    return true;
+}
+
+/* Runs keep sizes that fall by at least four, so that there are few of them and each record is merged few times. */
+bool skv_index_mergeable(const skv_index *index, skv_run *pair[2])
+{
+    if (index->run_count < 2)
+        return false;
+    pair[0] = index->runs[index->run_count - 2];
+    pair[1] = index->runs[index->run_count - 1];
+    if (pair[0]->count >= 4 * (uint64_t)pair[1]->count)
+        return false;
+    skv_run_keep(pair[0]);
+    skv_run_keep(pair[1]);
+    return true;
+}
+
+void skv_index_replace_runs(skv_index *index, skv_run *pair[2], skv_run *merged)
+{
+    uint32_t count = index->run_count;
+    if (index->ordered && count >= 2 && index->runs[count - 2] == pair[0] && index->runs[count - 1] == pair[1]) {
+        skv_run_release(pair[0]);
+        skv_run_release(pair[1]);
+        index->runs[count - 2] = merged;
+        index->run_count--;
+    } else {
+        skv_run_release(merged);
+    }
+    skv_run_release(pair[0]);
+    skv_run_release(pair[1]);
+}
+
+uint32_t skv_index_runs(const skv_index *index, skv_run *out[SKV_INDEX_RUNS_MAX])
+{
+    for (uint32_t i = 0; i < index->run_count; i++) {
+        skv_run_keep(index->runs[i]);
+        out[i] = index->runs[i];
+    }
+    return index->run_count;
+}

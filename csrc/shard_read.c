@@ -1,0 +1,157 @@
+/* L2 part (shard family). Reading: pooled transactions, single keys, cursors. */
+#include "hash.h"
+#include "shard_state.h"
+
+#define GROW_WAIT_NS SKV_NS_PER_S
+
+/* Under the lock, on return too. */
+static void wait_until_grown(skv_shard *shard)
+{
+    while (shard->growing) {
+        unsigned seen = skv_event_read(&shard->quiet);
+        skv_unlock(&shard->lock);
+        skv_event_wait(&shard->quiet, seen, GROW_WAIT_NS);
+        skv_lock(&shard->lock);
+    }
+}
+
+skv_code skv_shard_read_begin(skv_shard *shard, skv_shard_txn **out, skv_error *err)
+{
+    MDB_txn *txn = NULL;
+    int rc;
+    skv_lock(&shard->lock);
+    wait_until_grown(shard);
+    shard->open_txns++;
+    if (shard->pooled)
+        txn = shard->pool[--shard->pooled];
+    skv_unlock(&shard->lock);
+    rc = txn ? shard->lmdb->txn_renew(txn) : shard->lmdb->txn_begin(shard->env, NULL, MDB_RDONLY, &txn);
+    *out = (skv_shard_txn *)txn;
+    if (rc == 0)
+        return SKV_OK;
+    if (txn)
+        shard->lmdb->txn_abort(txn);
+    skv_lock(&shard->lock);
+    shard->open_txns--;
+    skv_unlock(&shard->lock);
+    *out = NULL;
+    return skv_shard_fail(shard, rc, "begin reading", err);
+}
+
+void skv_shard_read_end(skv_shard *shard, skv_shard_txn *txn)
+{
+    MDB_txn *inner = (MDB_txn *)txn;
+    bool growing, pooled;
+    shard->lmdb->txn_reset(inner);
+    skv_lock(&shard->lock);
+    pooled = shard->pooled < SKV_SHARD_POOL_MAX;
+    if (pooled)
+        shard->pool[shard->pooled++] = inner;
+    shard->open_txns--;
+    growing = shard->growing;
+    skv_unlock(&shard->lock);
+    if (!pooled)
+        shard->lmdb->txn_abort(inner);
+    if (growing)
+        skv_event_notify(&shard->quiet);
+}
+
+static skv_code read_record(skv_shard *shard, skv_slice key, const MDB_val *stored, skv_record *out, skv_error *err)
+{
+    if (skv_stored_decode(key, skv_slice_of(stored), out) && skv_record_verify(out))
+        return SKV_OK;
+    return skv_fail_at(err, SKV_CORRUPT, shard->name, 0, 0, "a record (key of %zu bytes, hash %016llx) fails its checksum",
+                       key.bytes, (unsigned long long)skv_key_hash(key.data, key.bytes));
+}
+
+skv_code skv_shard_get(skv_shard *shard, skv_shard_txn *txn, skv_slice key, skv_record *out, skv_error *err)
+{
+    MDB_val wanted = skv_val_of(key), stored;
+    int rc = shard->lmdb->get((MDB_txn *)txn, shard->dbi, &wanted, &stored);
+    if (rc == MDB_NOTFOUND)
+        return SKV_NOT_FOUND;
+    return rc == 0 ? read_record(shard, key, &stored, out, err) : skv_shard_fail(shard, rc, "read", err);
+}
+
+skv_code skv_shard_count(skv_shard *shard, skv_shard_txn *txn, uint64_t *out, skv_error *err)
+{
+    MDB_stat stat;
+    int rc = shard->lmdb->stat((MDB_txn *)txn, shard->dbi, &stat);
+    if (rc != 0)
+        return skv_shard_fail(shard, rc, "count", err);
+    *out = stat.ms_entries - 1;
+    return SKV_OK;
+}
+
+/* -- cursors -------------------------------------------------------------------------------------------------------- */
+
+skv_code skv_shard_cursor_open(skv_shard *shard, skv_shard_txn *txn, skv_shard_cursor **out, skv_error *err)
+{
+    MDB_cursor *cursor;
+    int rc = shard->lmdb->cursor_open((MDB_txn *)txn, shard->dbi, &cursor);
+    *out = rc == 0 ? (skv_shard_cursor *)cursor : NULL;
+    return rc == 0 ? SKV_OK : skv_shard_fail(shard, rc, "open a cursor", err);
+}
+
+void skv_shard_cursor_close(skv_shard *shard, skv_shard_cursor *cursor)
+{
+    if (cursor)
+        shard->lmdb->cursor_close((MDB_cursor *)cursor);
+}
+
+/* Make the move; step over the shard's own record. */
+static skv_code move_cursor(skv_shard *shard, MDB_cursor *cursor, skv_slice at, int move, skv_record *out, skv_error *err)
+{
+    int next = move == MDB_LAST || move == MDB_PREV ? MDB_PREV : MDB_NEXT;
+    MDB_val key = skv_val_of(at), stored;
+    int rc = shard->lmdb->cursor_get(cursor, &key, &stored, move);
+    if (rc == 0 && key.mv_size > SKV_KEY_BYTES_MAX)
+        rc = shard->lmdb->cursor_get(cursor, &key, &stored, next);
+    if (rc == MDB_NOTFOUND)
+        return SKV_NOT_FOUND;
+    if (rc != 0)
+        return skv_shard_fail(shard, rc, "scan", err);
+    if (skv_stored_decode(skv_slice_of(&key), skv_slice_of(&stored), out))
+        return SKV_OK;
+    return skv_fail_at(err, SKV_CORRUPT, shard->name, 0, 0, "a stored record of %zu bytes is malformed", stored.mv_size);
+}
+
+skv_code skv_shard_seek(skv_shard *shard, skv_shard_cursor *cursor, skv_slice key, skv_record *out, skv_error *err)
+{
+    return move_cursor(shard, (MDB_cursor *)cursor, key, key.data ? MDB_SET_RANGE : MDB_FIRST, out, err);
+}
+
+skv_code skv_shard_seek_before(skv_shard *shard, skv_shard_cursor *cursor, skv_slice key, skv_record *out,
+                               skv_error *err)
+{
+    MDB_val at = skv_val_of(key), stored;
+    MDB_cursor *inner = (MDB_cursor *)cursor;
+    int rc;
+    if (!key.data)
+        return move_cursor(shard, inner, key, MDB_LAST, out, err);
+    rc = shard->lmdb->cursor_get(inner, &at, &stored, MDB_SET_RANGE);
+    if (rc != 0 && rc != MDB_NOTFOUND)
+        return skv_shard_fail(shard, rc, "scan", err);
+    return move_cursor(shard, inner, (skv_slice){NULL, 0}, rc == MDB_NOTFOUND ? MDB_LAST : MDB_PREV, out, err);
+}
+
+skv_code skv_shard_next(skv_shard *shard, skv_shard_cursor *cursor, skv_record *out, skv_error *err)
+{
+    return move_cursor(shard, (MDB_cursor *)cursor, (skv_slice){NULL, 0}, MDB_NEXT, out, err);
+}
+
+skv_code skv_shard_previous(skv_shard *shard, skv_shard_cursor *cursor, skv_record *out, skv_error *err)
+{
+    return move_cursor(shard, (MDB_cursor *)cursor, (skv_slice){NULL, 0}, MDB_PREV, out, err);
+}
+
+skv_code skv_shard_prove(skv_shard *shard, skv_shard_txn *txn, uint64_t digest, uint64_t count, skv_error *err)
+{
+    skv_shard_meta meta;
+    skv_code code = skv_shard_read_meta(shard, (MDB_txn *)txn, &meta, err);
+    if (code != SKV_OK || (meta.digest == digest && meta.count == count))
+        return code;
+    return skv_fail_at(err, SKV_CORRUPT, shard->name, 0, 0,
+                       "%llu records were found where %llu belong, or an old one in the place of a new one",
+                       (unsigned long long)count, (unsigned long long)meta.count);
+}

@@ -1,0 +1,64 @@
+/* L2 part (shard family). The shard's state, seen by shard*.c only, which alone know LMDB. */
+#ifndef SKV_SHARD_STATE_H
+#define SKV_SHARD_STATE_H
+
+#include "lmdb_api.h"
+#include "os.h"
+#include "shard.h"
+#include "sync.h"
+
+#define SKV_SHARD_POOL_MAX 64
+
+typedef struct {
+    uint64_t applied_seqno;
+    uint64_t digest;
+    uint64_t count;
+} skv_shard_meta;
+
+struct skv_shard {
+    const skv_lmdb *lmdb;
+    MDB_env *env;
+    MDB_dbi dbi;
+    int fd; /* LMDB's */
+    uint32_t number;
+    uint8_t store_id[SKV_STORE_ID_BYTES];
+    char name[SKV_NAME_MAX];
+
+    skv_mutex lock; /* of the pool and the gate */
+    MDB_txn *pool[SKV_SHARD_POOL_MAX];
+    uint32_t pooled;
+    uint32_t open_txns;
+    bool growing;
+    skv_event quiet; /* a transaction ended, or growing did */
+
+    MDB_txn *writing; /* the applying thread's */
+    MDB_cursor *cursor;
+    bool appending; /* keys come behind the last one: pages are packed full */
+    skv_shard_meta meta;    /* committed */
+    skv_shard_meta pending; /* of the open transaction */
+    atomic_ullong applied_seqno;
+    atomic_ullong records;
+};
+
+/* The key of the shard's own record: zeros, longer than any key of a user. */
+extern const uint8_t skv_shard_meta_key[SKV_SHARD_META_KEY_BYTES];
+
+static inline MDB_val skv_val_of(skv_slice slice)
+{
+    return (MDB_val){slice.bytes, (void *)(uintptr_t)slice.data};
+}
+
+static inline skv_slice skv_slice_of(const MDB_val *val)
+{
+    return (skv_slice){val->mv_data, val->mv_size};
+}
+
+/* What an LMDB code means. */
+skv_code skv_shard_fail(skv_shard *shard, int rc, const char *doing, skv_error *err);
+/* The shard's own record, checked against the number of records. */
+skv_code skv_shard_read_meta(skv_shard *shard, MDB_txn *txn, skv_shard_meta *out, skv_error *err);
+void skv_shard_encode_meta(const skv_shard *shard, const skv_shard_meta *meta, uint8_t out[SKV_SHARD_META_BYTES]);
+/* Let readers without a transaction see what was committed. */
+void skv_shard_publish(skv_shard *shard);
+
+#endif

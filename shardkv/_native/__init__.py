@@ -1,0 +1,54 @@
+"""The only package that touches the compiled module: buffers in, bytes out, codes become exceptions.
+
+An Engine is one open store inside this process; `registry` shares it between Store objects.
+"""
+
+from shardkv._native.codes import (
+    BATCH_BYTES_MAX,
+    CODES,
+    DISK,
+    KEY_BYTES_MAX,
+    KEYS_ONLY,
+    LATER,
+    LOOPS,
+    MEMORY,
+    NO_SNAPSHOT,
+    REVERSE,
+    VALUE_BYTES_MAX,
+    error_from,
+)
+from shardkv._native.crossing import Workspace, as_bytes, pack
+from shardkv._native.lmdb import find_lmdb_module, lmdb_version, load_lmdb
+from shardkv._native.looking import Looking, hash64, release, ring_pick, snapshot_seqno
+from shardkv._native.reading import Reading
+from shardkv._native.writing import Writing
+
+__all__ = [
+    "BATCH_BYTES_MAX",
+    "CODES",
+    "DISK",
+    "KEYS_ONLY",
+    "KEY_BYTES_MAX",
+    "LATER",
+    "LOOPS",
+    "MEMORY",
+    "NO_SNAPSHOT",
+    "REVERSE",
+    "VALUE_BYTES_MAX",
+    "Engine",
+    "Workspace",
+    "as_bytes",
+    "error_from",
+    "find_lmdb_module",
+    "hash64",
+    "lmdb_version",
+    "load_lmdb",
+    "pack",
+    "release",
+    "ring_pick",
+    "snapshot_seqno",
+]
+
+
+class Engine(Writing, Reading, Looking):
+    """One open store. Every method may be called from any thread."""

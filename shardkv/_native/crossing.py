@@ -1,0 +1,59 @@
+"""What crosses the boundary: bytes in, packed batches in, a reusable workspace out."""
+
+from __future__ import annotations
+
+import msgpack
+
+from shardkv import errors
+from shardkv._core import ffi, lib
+
+WORKSPACE_BYTES = 64 << 10
+WORKSPACE_BYTES_KEPT = 1 << 20
+
+
+def as_bytes(value: object, what: str) -> bytes:
+    """Copy a bytes-like object.
+
+    Raises: TypeError for anything else; for str it points to namespaces.
+    """
+    if isinstance(value, str):
+        raise TypeError(
+            f"the {what} is str, but a store holds bytes: encode it, or use store.namespace() for typed "
+            "keys and values"
+        )
+    if not isinstance(value, (bytes, bytearray, memoryview)):
+        raise TypeError(f"the {what} must be bytes-like, not {type(value).__name__}")
+    return bytes(value)
+
+
+def pack(items: object) -> bytes:
+    """Encode a batch or a list of keys for one crossing.
+
+    Raises: TypeError when something in it is no bytes-like object.
+    """
+    blob: bytes = msgpack.packb(items)
+    return blob
+
+
+class Workspace:
+    """A reusable skv_io with a cached view of its buffer."""
+
+    __slots__ = ("c", "capacity", "view")
+
+    def __init__(self) -> None:
+        made = lib.skv_io_new(WORKSPACE_BYTES)
+        if made == ffi.NULL:
+            raise errors.OutOfMemoryError("out of memory: no workspace for a call")
+        self.c = ffi.gc(made, lib.skv_io_free)
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Look at the buffer anew: C may have replaced it with a larger one."""
+        self.capacity: int = self.c.capacity
+        self.view = ffi.buffer(self.c.data, self.capacity)
+
+    def data(self) -> bytes:
+        """Copy what the last call left in the buffer."""
+        if self.c.capacity != self.capacity:
+            self.refresh()
+        return self.view[: self.c.bytes]  # type: ignore[no-any-return]

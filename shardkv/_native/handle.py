@@ -1,0 +1,106 @@
+"""An open store inside this process: handle, workspaces, waiting, the end."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import Any
+
+from shardkv._core import ffi, lib
+from shardkv._native.codes import AGAIN, SLICE_MS, error_from
+from shardkv._native.crossing import WORKSPACE_BYTES_KEPT, Workspace
+from shardkv._native.lmdb import find_lmdb_module, load_lmdb
+from shardkv.options import Options
+
+
+class Handle:
+    """One open store, without its reads and writes. Every method may be called from any thread."""
+
+    def __init__(self, path: str, options: Options) -> None:
+        self.options = options
+        self.lmdb = load_lmdb(find_lmdb_module())  # lives as long as the handle
+        self.handle = self._open(path)
+        self._idle: list[Workspace] = []
+
+    def _open(self, path: str) -> Any:
+        options = self.options
+        kept = [ffi.new("char[]", os.fsencode(path))]
+        asked = ffi.new("skv_options *")
+        asked.path = kept[0]
+        asked.lmdb = self.lmdb
+        asked.shards = options.shards or 0
+        if options.weights is not None:
+            kept.append(ffi.new("uint32_t[]", options.weights))
+            asked.weights = kept[1]
+        asked.create = options.create
+        asked.readonly = options.readonly
+        asked.unflushed_bytes = options.unflushed_bytes or 0
+        asked.segment_bytes_min, asked.segment_bytes_max = options.segment_bytes or (0, 0)
+        asked.map_bytes = options.map_bytes or 0
+        out, err = ffi.new("skv_store **"), ffi.new("skv_error *")
+        if lib.skv_open(asked, out, err) != 0:
+            raise error_from(err)
+        return ffi.gc(out[0], lib.skv_free)
+
+    def take(self) -> Workspace:
+        """Borrow a workspace for one call."""
+        try:
+            return self._idle.pop()
+        except IndexError:
+            return Workspace()
+
+    def give(self, ws: Workspace) -> None:
+        """Give it back; one that grew large is let go."""
+        if ws.c.capacity <= WORKSPACE_BYTES_KEPT:
+            if ws.c.capacity != ws.capacity:
+                ws.refresh()
+            self._idle.append(ws)
+
+    def wait(self, seqno: int, timeout: float | None = None) -> bool:
+        """Wait until seqno is durable; False when the time is over. Ctrl-C ends it."""
+        ws = self.take()
+        deadline = None if timeout is None else time.monotonic() + timeout
+        while True:
+            left = SLICE_MS if deadline is None else int((deadline - time.monotonic()) * 1000)
+            code = lib.skv_wait(self.handle, seqno, max(0, min(SLICE_MS, left)), ws.c)
+            if code != AGAIN:
+                break
+            if deadline is not None and time.monotonic() >= deadline:
+                break
+        if code not in (0, AGAIN):
+            raise error_from(ws.c.error)
+        self.give(ws)
+        return bool(code == 0)
+
+    def flush(self) -> None:
+        """Flush everything that is appended now."""
+        ws, seqno = self.take(), lib.skv_last_seqno(self.handle)
+        while (code := lib.skv_flush_upto(self.handle, seqno, SLICE_MS, ws.c)) == AGAIN:
+            pass
+        if code != 0:
+            raise error_from(ws.c.error)
+        self.give(ws)
+
+    def last_seqno(self) -> int:
+        """Return the newest appended seqno."""
+        return int(lib.skv_last_seqno(self.handle))
+
+    def durable_seqno(self) -> int:
+        """Return the newest durable seqno."""
+        return int(lib.skv_durable_seqno(self.handle))
+
+    def stop(self) -> None:
+        """Refuse new calls, let those under way leave, sync, tell the loops to return."""
+        err = ffi.new("skv_error *")
+        if lib.skv_stop(self.handle, err) != 0:
+            raise error_from(err)
+
+    def close(self) -> None:
+        """Release files and memory maps, after the loops returned."""
+        err = ffi.new("skv_error *")
+        if lib.skv_close(self.handle, err) != 0:
+            raise error_from(err)
+
+    def forked(self) -> None:
+        """In a forked child: never touch what the parent owns."""
+        lib.skv_forked(self.handle)

@@ -1,0 +1,103 @@
+"""Counters, and the functions that tests and tools hold against others."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from shardkv._core import ffi, lib
+from shardkv._native.codes import error_from
+from shardkv._native.crossing import Workspace
+from shardkv._native.handle import Handle
+from shardkv.stats import LogStats, ShardStats, SnapshotStats, Stats
+
+
+class Looking(Handle):
+    """The looking half of an engine."""
+
+    def shard_of(self, key: bytes) -> int:
+        """Return the number of the shard that a key belongs to."""
+        ws = self.take()
+        shard = int(lib.skv_shard_of(self.handle, key, len(key), ws.c))
+        if shard < 0:
+            raise error_from(ws.c.error)
+        self.give(ws)
+        return shard
+
+    def stats(self) -> Stats:
+        """Read all counters."""
+        ws, c = self.take(), ffi.new("skv_stats *")
+        if lib.skv_stats_read(self.handle, c, ws.c) != 0:
+            raise error_from(ws.c.error)
+        shards = tuple(self._shard_stats(i, ws) for i in range(lib.skv_shards(self.handle)))
+        snapshots = self._snapshot_stats(c.snapshots + 16, ws)
+        self.give(ws)
+        log = LogStats(
+            bytes=c.log_bytes,
+            segments=c.log_segments,
+            syncs=c.syncs,
+            synced_bytes=c.synced_bytes,
+            group_sizes=tuple(c.group_sizes),
+            sync_us=tuple(c.sync_us),
+        )
+        return Stats(
+            seqno=c.seqno,
+            durable_seqno=c.durable_seqno,
+            unflushed_bytes=c.unflushed_bytes,
+            unflushed_records=c.unflushed_records,
+            unflushed_age_s=c.unflushed_age_ns / 1e9,
+            index_bytes=c.index_bytes,
+            stall_s=c.stall_ns / 1e9,
+            replayed_records=c.replayed_records,
+            log=log,
+            shards=shards,
+            snapshots=snapshots,
+        )
+
+    def _shard_stats(self, shard: int, ws: Workspace) -> ShardStats:
+        c = ffi.new("skv_shard_stats *")
+        if lib.skv_shard_stats_read(self.handle, shard, c, ws.c) != 0:
+            raise error_from(ws.c.error)
+        return ShardStats(
+            records=c.records,
+            file_bytes=c.file_bytes,
+            unflushed_bytes=c.unflushed_bytes,
+            unflushed_records=c.unflushed_records,
+            flushes=c.flushes,
+            flush_s=c.flush_ns / 1e9,
+            flushed_records=c.flushed_records,
+            applied_seqno=c.applied_seqno,
+        )
+
+    def _snapshot_stats(self, room: int, ws: Workspace) -> tuple[SnapshotStats, ...]:
+        c = ffi.new("skv_snapshot_stats[]", room)
+        count = lib.skv_snapshot_stats_read(self.handle, c, room, ws.c)
+        if count < 0:
+            raise error_from(ws.c.error)
+        return tuple(SnapshotStats(seqno=c[i].seqno, age_s=c[i].age_ns / 1e9) for i in range(count))
+
+
+def release(handle: Any) -> None:
+    """Free a snapshot or scan now instead of with its last reference."""
+    ffi.release(handle)
+
+
+def snapshot_seqno(handle: Any) -> int:
+    """Return the seqno that a snapshot shows."""
+    return int(lib.skv_snapshot_seqno(handle))
+
+
+def hash64(data: bytes, seed: int = 0) -> int:
+    """Return XXH64, as the engine computes it."""
+    return int(lib.skv_hash(data, len(data), seed))
+
+
+def ring_pick(weights: list[int] | None, shards: int, hashes: list[int]) -> list[int]:
+    """Return the shard of each key hash on a ring of these weights.
+
+    Raises: InvalidError.
+    """
+    out, err = ffi.new("uint16_t[]", len(hashes)), ffi.new("skv_error *")
+    given = ffi.NULL if weights is None else ffi.new("uint32_t[]", weights)
+    if lib.skv_ring_pick(given, shards, ffi.new("uint64_t[]", hashes), len(hashes), out, err) != 0:
+        raise error_from(err)
+    return list(out)

@@ -1,0 +1,109 @@
+"""Reads: single keys, many keys, snapshots, scans."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgpack
+
+from shardkv._core import ffi, lib
+from shardkv._native.codes import AGAIN, NOT_FOUND, error_from
+from shardkv._native.crossing import Workspace
+from shardkv._native.handle import Handle
+
+_get = lib.skv_get
+
+
+class Reading(Handle):
+    """The reading half of an engine."""
+
+    def get(self, snapshot: Any, key: bytes) -> bytes | None:
+        """Return the value of a key, None when it is absent."""
+        try:
+            ws = self._idle.pop()
+        except IndexError:
+            ws = Workspace()
+        n: int = _get(self.handle, snapshot, key, len(key), ws.c)
+        if 0 <= n <= ws.capacity:
+            value: bytes = ws.view[:n]
+            self._idle.append(ws)
+            return value
+        if n == NOT_FOUND:
+            self._idle.append(ws)
+            return None
+        return self._read(n, ws)
+
+    def _read(self, n: int, ws: Workspace) -> bytes:
+        """Finish a read: wait for a record that is not durable yet, copy what was found."""
+        if n == AGAIN:
+            self.wait(int(ws.c.seqno))
+        elif n < 0:
+            raise error_from(ws.c.error)
+        value = ws.data()
+        self.give(ws)
+        return value
+
+    def contains(self, snapshot: Any, key: bytes) -> bool:
+        """Say whether a key is present."""
+        ws = self.take()
+        while (code := lib.skv_contains(self.handle, snapshot, key, len(key), ws.c)) == AGAIN:
+            pass
+        if code not in (0, NOT_FOUND):
+            raise error_from(ws.c.error)
+        self.give(ws)
+        return bool(code == 0)
+
+    def get_many(self, snapshot: Any, blob: bytes) -> list[bytes | None]:
+        """Return the values of a packed list of keys, None where absent."""
+        ws = self.take()
+        values: list[bytes | None] = msgpack.unpackb(
+            self._read(lib.skv_get_many(self.handle, snapshot, blob, len(blob), ws.c), ws)
+        )
+        return values
+
+    def count(self) -> int:
+        """Return the number of keys."""
+        ws = self.take()
+        while (n := int(lib.skv_count(self.handle, ws.c))) == AGAIN:
+            pass
+        if n < 0:
+            raise error_from(ws.c.error)
+        self.give(ws)
+        return n
+
+    def open_snapshot(self) -> Any:
+        """Take one cut; return its handle, which frees itself."""
+        ws, out = self.take(), ffi.new("skv_snapshot **")
+        code = lib.skv_snapshot_open(self.handle, out, ws.c)
+        if code not in (0, AGAIN):
+            raise error_from(ws.c.error)
+        handle = ffi.gc(out[0], lib.skv_snapshot_free)
+        self.give(ws)
+        if code == AGAIN:
+            self.wait(int(ws.c.seqno))
+        return handle
+
+    def open_scan(self, snapshot: Any, start: bytes | None, stop: bytes | None, flags: int) -> Any:
+        """Begin a scan; return its handle, which frees itself."""
+        ws = self.take()
+        from_, to = (ffi.NULL if bound is None else bound for bound in (start, stop))
+        scan = lib.skv_scan_open(
+            self.handle, snapshot, from_, len(start or b""), to, len(stop or b""), flags, ws.c
+        )
+        if scan == ffi.NULL:
+            raise error_from(ws.c.error)
+        handle, seqno = ffi.gc(scan, lib.skv_scan_free), int(ws.c.seqno)
+        self.give(ws)
+        if seqno:
+            self.wait(seqno)
+        return handle
+
+    def next_rows(self, scan: Any, rows_max: int, bytes_max: int) -> bytes | None:
+        """Return the next rows of a scan as a packed array; None at its end."""
+        ws = self.take()
+        rows = lib.skv_scan_next(scan, rows_max, bytes_max, ws.c)
+        if rows < 0:
+            raise error_from(ws.c.error)
+        blob = ws.data() if rows else None
+        self.give(ws)
+        return blob

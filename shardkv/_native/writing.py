@@ -1,0 +1,110 @@
+"""Writes: append, wait for the ack, meet back-pressure."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from shardkv import errors
+from shardkv._core import lib
+from shardkv._native.codes import AGAIN, BUSY, NOT_FOUND, error_from
+from shardkv._native.crossing import Workspace
+from shardkv._native.handle import Handle
+
+_put = lib.skv_put
+
+
+class Writing(Handle):
+    """The writing half of an engine."""
+
+    def put(self, key: bytes, value: bytes, ack: int, timeout: float) -> int:
+        """Append one put and wait for its ack; return its seqno."""
+        try:
+            ws = self._idle.pop()
+        except IndexError:
+            ws = Workspace()
+        seqno: int = _put(self.handle, key, len(key), value, len(value), ack, ws.c)
+        if seqno > 0:
+            self._idle.append(ws)
+            return seqno
+        return self._put_slowly(seqno, ws, (key, value, ack), timeout)
+
+    def _put_slowly(
+        self, code: int, ws: Workspace, call: tuple[bytes, bytes, int], timeout: float
+    ) -> int:
+        key, value, ack = call
+        return self.settle(
+            code,
+            ws,
+            timeout,
+            lambda: _put(self.handle, key, len(key), value, len(value), ack, ws.c),
+        )
+
+    def settle(self, code: int, ws: Workspace, timeout: float, again: Callable[[], int]) -> int:
+        """Bring a write to its end: `again` while there is no room, wait while it is not durable.
+
+        Returns: what the call returned at last; for one that was appended, its seqno.
+        Raises: OverloadedError after `timeout` seconds without room; what the code says.
+        """
+        deadline = time.monotonic() + timeout
+        while code == BUSY:
+            if time.monotonic() >= deadline:
+                raise errors.OverloadedError(
+                    f"no room for the write within {timeout:g} s: {error_from(ws.c.error)}; nothing was written"
+                )
+            code = again()
+        if code == AGAIN:
+            seqno = int(ws.c.seqno)
+            self.wait(seqno)
+            self.give(ws)
+            return seqno
+        if code < 0 and code != NOT_FOUND:
+            raise error_from(ws.c.error)
+        self.give(ws)
+        return code
+
+    def apply(self, blob: bytes, ack: int, timeout: float) -> int:
+        """Append one batch; return the seqno of its last record."""
+        ws = self.take()
+
+        def call() -> int:
+            return int(lib.skv_apply(self.handle, blob, len(blob), ack, ws.c))
+
+        code = self.settle(call(), ws, timeout, call)
+        return code or int(ws.c.seqno)
+
+    def delete(self, key: bytes, ack: int, timeout: float) -> bool:
+        """Delete a key; say whether it was there."""
+        ws = self.take()
+
+        def call() -> int:
+            return int(lib.skv_delete(self.handle, key, len(key), ack, ws.c))
+
+        return self.settle(call(), ws, timeout, call) != NOT_FOUND
+
+    def pop(self, key: bytes, ack: int, timeout: float) -> bytes | None:
+        """Delete a key and return what it held."""
+        ws, value = self.take(), b""
+
+        def call() -> int:
+            nonlocal value
+            code = int(lib.skv_pop(self.handle, key, len(key), ack, ws.c))
+            if code in (0, AGAIN):
+                value = ws.data()
+            return code
+
+        return None if self.settle(call(), ws, timeout, call) == NOT_FOUND else value
+
+    def delete_many(self, blob: bytes, ack: int, timeout: float) -> int:
+        """Delete the keys of a packed list; return how many were there."""
+        ws, deleted = self.take(), 0
+
+        def call() -> int:
+            nonlocal deleted
+            code = int(lib.skv_delete_many(self.handle, blob, len(blob), ack, ws.c))
+            if code in (0, AGAIN, BUSY):
+                deleted += ws.c.bytes
+            return code
+
+        self.settle(call(), ws, timeout, call)
+        return deleted

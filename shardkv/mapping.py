@@ -1,0 +1,105 @@
+"""The mapping half of a store: what makes it a MutableMapping[bytes, bytes]."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import (
+    ItemsView,
+    Iterable,
+    Iterator,
+    Mapping,
+    MutableMapping,
+    ValuesView,
+)
+from typing import Any
+
+from shardkv._native import NO_SNAPSHOT, Engine, as_bytes
+
+
+class BytesMapping(MutableMapping[bytes, bytes]):
+    """Everything that follows from get, put, delete, scan and the many-key calls."""
+
+    @abstractmethod
+    def _live(self) -> Engine: ...
+
+    @abstractmethod
+    def put(self, key: bytes, value: bytes) -> int:
+        """Store one pair."""
+
+    @abstractmethod
+    def put_many(self, items: Mapping[bytes, bytes] | Iterable[tuple[bytes, bytes]]) -> int:
+        """Store many pairs."""
+
+    @abstractmethod
+    def delete(self, key: bytes) -> bool:
+        """Delete one key."""
+
+    @abstractmethod
+    def delete_many(self, keys: Iterable[bytes]) -> int:
+        """Delete many keys."""
+
+    @abstractmethod
+    def scan(self, *, reverse: bool = False, values: bool = True) -> Iterator[Any]:
+        """Iterate in key order."""
+
+    def __getitem__(self, key: bytes) -> bytes:
+        value = self.get(key)
+        if value is None:
+            raise KeyError(key)
+        return value
+
+    def __setitem__(self, key: bytes, value: bytes) -> None:
+        self.put(key, value)
+
+    def __delitem__(self, key: bytes) -> None:
+        if not self.delete(key):
+            raise KeyError(key)
+
+    def __contains__(self, key: object) -> bool:
+        return self._live().contains(NO_SNAPSHOT, as_bytes(key, "key"))
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self.scan(values=False)
+
+    def __reversed__(self) -> Iterator[bytes]:
+        return self.scan(values=False, reverse=True)
+
+    def __len__(self) -> int:
+        return self._live().count()
+
+    def items(self) -> StoreItems:
+        """Return a view of the pairs, in key order."""
+        return StoreItems(self)
+
+    def values(self) -> StoreValues:
+        """Return a view of the values, in key order."""
+        return StoreValues(self)
+
+    def update(self, *args: Any, **kwargs: Any) -> None:
+        """Store all pairs of a mapping or an iterable, as put_many does."""
+        if kwargs:
+            raise TypeError("keys are bytes: keyword arguments cannot name them")
+        if args:
+            self.put_many(*args)
+
+    def clear(self) -> None:
+        """Delete every key."""
+        self.delete_many(self)
+
+
+class StoreItems(ItemsView[bytes, bytes]):
+    """The pairs of a store, in key order, read by scanning."""
+
+    _mapping: BytesMapping
+
+    def __iter__(self) -> Iterator[tuple[bytes, bytes]]:
+        return self._mapping.scan()
+
+
+class StoreValues(ValuesView[bytes]):
+    """The values of a store, in key order, read by scanning."""
+
+    _mapping: BytesMapping
+
+    def __iter__(self) -> Iterator[bytes]:
+        return (value for _, value in self._mapping.scan())

@@ -1,0 +1,55 @@
+"""Opening a store."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+
+from shardkv.options import WRITE_TIMEOUT, Ack, check_ack, check_options, check_timeout
+from shardkv.registry import registry
+from shardkv.store import Store
+
+
+def open(
+    path: str | os.PathLike[str],
+    *,
+    shards: int | None = None,
+    weights: Sequence[int] | None = None,
+    ack: Ack = "disk",
+    unflushed_bytes: int | None = None,
+    write_timeout: float = WRITE_TIMEOUT,
+    create: bool = True,
+    readonly: bool = False,
+    segment_bytes: tuple[int, int] | None = None,
+    map_bytes: int | None = None,
+) -> Store:
+    """Open the store in a directory, or make one.
+
+    Args:
+        path: the directory; its parent must exist. On a local file system.
+        shards: LMDB environments, 1..256; 8 for a new store. A stored store keeps its own number.
+        weights: a share 1..64 for each shard.
+        ack: what a write waits for by default: "disk" survives power loss, "memory" does not wait.
+        unflushed_bytes: budget of records in the log that are in no shard yet; 256 MiB.
+        write_timeout: seconds that a write waits for room before OverloadedError.
+        create: make the store when there is none.
+        readonly: refuse writes. The store is still held by this process alone.
+        segment_bytes: smallest and largest log segment; (4 MiB, 64 MiB).
+        map_bytes: first size of a shard's memory map, which grows by itself; 16 GiB of address space.
+    Returns: a Store. The same directory opened twice in one process shares one engine.
+    Raises: LockedError (another process has it), FormatError, CorruptionError, InvalidError, FullError, DiskError.
+    Cost: replays what was not flushed: about a second per GB of log.
+    """
+    options = check_options(
+        shards=shards,
+        weights=weights,
+        unflushed_bytes=unflushed_bytes,
+        create=create,
+        readonly=readonly,
+        segment_bytes=segment_bytes,
+        map_bytes=map_bytes,
+    )
+    check_ack(ack)
+    timeout = check_timeout(write_timeout)
+    name = os.path.abspath(os.fspath(path))
+    return Store(name, registry.acquire(name, options), ack, timeout)
