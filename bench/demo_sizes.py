@@ -12,11 +12,20 @@ from rich.table import Table
 import shardkv
 
 
+def report(store: shardkv.Store, path: Path, show: Show, loading: shardkv.LogStats) -> None:
+    """Print both tables. `loading` holds the log's counters of chapters 1 and 2."""
+    show.chapter("5. Rates and sizes")
+    show.console.print(rates_table(show.rates))
+    show.say(f"A sync of the log took {sync_times(loading.sync_us)} (chapters 1 and 2).")
+    show.say("Lookups and scans were served from memory: the files were in the page cache.")
+    store.flush()
+    show.console.print(sizes_table(store, path))
+
+
 def rates_table(rates: Sequence[Rate]) -> Table:
     """Return the rates; records per sync show what a rate is made of."""
-    table = Table(box=box.SIMPLE_HEAD, title="rates", title_justify="left")
-    table.add_column("what")
-    for name in ("records", "seconds", "records/s", "syncs", "records per sync"):
+    table = Table("rates", box=box.SIMPLE_HEAD)
+    for name in ("records", "seconds", "records/s", "log syncs", "records/sync"):
         table.add_column(name, justify="right")
     for rate in rates:
         syncs = "" if rate.syncs is None else f"{rate.syncs:,}"
@@ -27,22 +36,21 @@ def rates_table(rates: Sequence[Rate]) -> Table:
 
 
 def sizes_table(store: shardkv.Store, path: Path) -> Table:
-    """Return what lies on disk, as the file system counts it, after everything was flushed."""
+    """Return what lies on disk, as the file system counts it."""
     records = nbytes = 0
     for key, value in store.scan():
         records, nbytes = records + 1, nbytes + len(key) + len(value)
     shards = [allocated(directory) for directory in sorted((path / "shards").iterdir())]
     counts = [shard.records for shard in store.stats().shards]
-    table = Table(box=box.SIMPLE_HEAD, title="sizes", title_justify="left", show_header=False)
-    table.add_column()
+    each = f"{len(shards)} LMDB files of {min(shards) / MB:,.1f} to {max(shards) / MB:,.1f} MB"
+    table = Table("sizes", box=box.SIMPLE_HEAD)
     table.add_column(justify="right")
     table.add_column()
     table.add_row("records", f"{records:,}", f"{min(counts):,} to {max(counts):,} in a shard")
-    table.add_row("keys and values", f"{nbytes / MB:,.1f} MB", "")
-    note = f"{len(shards)} files of {min(shards) / MB:,.1f} to {max(shards) / MB:,.1f} MB"
-    table.add_row("shards on disk", f"{sum(shards) / MB:,.1f} MB", note)
-    log = allocated(path / "log")
-    table.add_row("log on disk", f"{log / MB:,.1f} MB", "its segments are kept and used again")
+    table.add_row("keys and values", f"{nbytes / MB:,.1f} MB", "what was put in")
+    table.add_row("shards on disk", f"{sum(shards) / MB:,.1f} MB", each)
+    log = f"{allocated(path / 'log') / MB:,.1f} MB"
+    table.add_row("log on disk", log, "flushed: its segments are kept to be written again")
     return table
 
 
@@ -52,30 +60,16 @@ def allocated(directory: Path) -> int:
 
 
 def sync_times(histogram: Sequence[int]) -> str:
-    """Say where median and 99th percentile of the sync times lie."""
-    return ", ".join(
-        f"{name} between {2**bucket:,} and {2 ** (bucket + 1):,} us"
-        for name, share in (("median", 0.50), ("99th percentile", 0.99))
-        if (bucket := percentile_bucket(histogram, share)) is not None
-    )
+    """Say where the median and the 99th percentile of the sync times lie."""
+    median, slow = (percentile_range(histogram, share) for share in (0.50, 0.99))
+    return f"{median} us in the median, {slow} us at the 99th percentile"
 
 
-def percentile_bucket(histogram: Sequence[int], share: float) -> int | None:
-    """Return the bucket in which a percentile of a histogram lies; None when it is empty."""
+def percentile_range(histogram: Sequence[int], share: float) -> str:
+    """Return the bounds of the bucket that a percentile lies in."""
     left = sum(histogram) * share
     for bucket, count in enumerate(histogram):
         left -= count
         if count and left <= 0:
-            return bucket
-    return None
-
-
-def report(store: shardkv.Store, path: Path, show: Show, syncs: shardkv.LogStats) -> None:
-    """Print both tables. `syncs` are the log's counters of the chapters that loaded the store."""
-    show.chapter("5. Rates and sizes")
-    store.flush()
-    show.console.print(rates_table(show.rates))
-    show.console.print(sizes_table(store, path))
-    show.say(
-        f"A sync took, over the {syncs.syncs:,} of chapters 1 and 2: {sync_times(syncs.sync_us)}."
-    )
+            return f"{2**bucket:,} to {2 ** (bucket + 1):,}"
+    return "no"

@@ -1,8 +1,8 @@
 """The process that chapter 3 kills: puts records for ever, reports each one that was acknowledged.
 
-Usage: demo_victim.py STORE. A report is key and value, REPORT_BYTES in one write to standard output:
-less than PIPE_BUF, so that reports of several threads never mix and a killed process never leaves
-half of one.
+Usage: demo_victim.py STORE. A report is key and value, REPORT_BYTES in one write to standard
+output: less than PIPE_BUF, so that reports of several threads never mix and a killed process never
+leaves half of one.
 """
 
 from __future__ import annotations

@@ -11,16 +11,23 @@ from collections.abc import (
     MutableMapping,
     ValuesView,
 )
-from typing import Any
+from typing import Any, Final, overload
 
 from shardkv._native import NO_SNAPSHOT, Engine, as_bytes
+
+MISSING: Final[Any] = object()
 
 
 class BytesMapping(MutableMapping[bytes, bytes]):
     """Everything that follows from get, put, delete, scan and the many-key calls."""
 
+    _timeout: float
+
     @abstractmethod
     def _live(self) -> Engine: ...
+
+    @abstractmethod
+    def _level(self, ack: Any) -> int: ...
 
     @abstractmethod
     def put(self, key: bytes, value: bytes) -> int:
@@ -41,6 +48,19 @@ class BytesMapping(MutableMapping[bytes, bytes]):
     @abstractmethod
     def scan(self, *, reverse: bool = False, values: bool = True) -> Iterator[Any]:
         """Iterate in key order."""
+
+    @overload
+    def pop(self, key: bytes) -> bytes: ...
+    @overload
+    def pop(self, key: bytes, default: Any) -> Any: ...
+    def pop(self, key: bytes, default: Any = MISSING) -> Any:
+        """Delete a key and return what it held; `default`, or KeyError, when it is absent. Atomic."""
+        value = self._live().pop(as_bytes(key, "key"), self._level(None), self._timeout)
+        if value is not None:
+            return value
+        if default is MISSING:
+            raise KeyError(key)
+        return default
 
     def __getitem__(self, key: bytes) -> bytes:
         value = self.get(key)

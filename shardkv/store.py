@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
-from itertools import islice
 from types import TracebackType
 from typing import Any, Final, Self, overload
 
-from shardkv import _native
-from shardkv._native import NO_SNAPSHOT, as_bytes, pack
+from shardkv import _native, bulk
+from shardkv._native import NO_SNAPSHOT, as_bytes
 from shardkv.batch import Batch
 from shardkv.errors import ClosedError
 from shardkv.mapping import BytesMapping
@@ -20,10 +19,7 @@ from shardkv.snapshot import Snapshot, lookup_many
 from shardkv.stats import Stats
 from shardkv.ticket import Ticket
 
-CHUNK_ITEMS = 8192
-CHUNK_BYTES = 4 << 20
 LEVELS: Final[dict[str, int]] = {"memory": _native.MEMORY, "disk": _native.DISK}
-MISSING: Final[Any] = object()
 
 
 class Store(BytesMapping):
@@ -91,28 +87,7 @@ class Store(BytesMapping):
         Raises: as put; a TypeError names the item.
         Cost: one crossing into C for each chunk, at least one sync at the end.
         """
-        engine, level = self._live(), self._level(ack)
-        if type(items) is dict and len(items) <= CHUNK_ITEMS:
-            return self._put_chunk(items, level)
-        pairs = iter(items.items() if isinstance(items, Mapping) else items)
-        chunk = list(islice(pairs, CHUNK_ITEMS))
-        if len(chunk) < CHUNK_ITEMS:
-            return self._put_chunk(chunk, level)
-        later = _native.LATER if level == _native.DISK else level
-        while chunk:
-            seqno = self._put_chunk(chunk, later)
-            chunk = list(islice(pairs, CHUNK_ITEMS))
-        if level == _native.DISK:
-            engine.wait(seqno)
-        return seqno
-
-    def _put_chunk(self, chunk: dict[bytes, bytes] | list[tuple[bytes, bytes]], level: int) -> int:
-        blob = pack(chunk)
-        if len(blob) <= CHUNK_BYTES or len(chunk) == 1:
-            return self._engine.apply(blob, level, self._timeout)
-        pairs = list(chunk.items()) if isinstance(chunk, dict) else chunk
-        self._put_chunk(pairs[: len(pairs) // 2], level)
-        return self._put_chunk(pairs[len(pairs) // 2 :], level)
+        return bulk.put_many(self._live(), items, self._level(ack), self._timeout)
 
     def delete(self, key: bytes, *, ack: Ack | None = None) -> bool:
         """Delete a key; say whether it was there. Exact under concurrency.
@@ -126,24 +101,7 @@ class Store(BytesMapping):
 
         Raises: as put; a TypeError names the item.
         """
-        engine, level, deleted = self._live(), self._level(ack), 0
-        todo = iter(keys)
-        while chunk := list(islice(todo, CHUNK_ITEMS)):
-            deleted += engine.delete_many(pack(chunk), level, self._timeout)
-        return deleted
-
-    @overload
-    def pop(self, key: bytes) -> bytes: ...
-    @overload
-    def pop(self, key: bytes, default: Any) -> Any: ...
-    def pop(self, key: bytes, default: Any = MISSING) -> Any:
-        """Delete a key and return what it held; `default`, or KeyError, when it is absent. Atomic."""
-        value = self._live().pop(as_bytes(key, "key"), self._ack, self._timeout)
-        if value is not None:
-            return value
-        if default is MISSING:
-            raise KeyError(key)
-        return default
+        return bulk.delete_many(self._live(), keys, self._level(ack), self._timeout)
 
     def batch(self, *, ack: Ack | None = None) -> Batch:
         """Return a batch for a `with` block: atomic across shards, nothing is written when the block raises."""

@@ -26,8 +26,8 @@ def finished_store(
 
 
 def read_request(path: Path, plan: Plan) -> dict[str, Any]:
-    """Open what is there; a store that lost its MANIFEST must not be taken for a new one."""
-    return open_request("read", path, plan.seed, options={"shards": None, "create": False})
+    """Open what is there, with `create`: a damaged store must not be taken for a new one."""
+    return open_request("read", path, plan.seed, options={"shards": None, "create": True})
 
 
 def judge(answer: dict[str, Any], right: Rows, names: tuple[str, ...]) -> str:

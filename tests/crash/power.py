@@ -4,11 +4,12 @@ import itertools
 import os
 import random
 import shutil
+import signal
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from .children import Child, Children, open_request, rows_of, run_request
+from .children import Child, ChildDiedError, Children, open_request, rows_of, run_request
 from .cuts import cuts_at
 from .oracle import check_lives
 from .plan import Plan
@@ -49,8 +50,14 @@ def record(
         root.mkdir(parents=True)
     for plan, fault in itertools.zip_longest(plans, faults or []):
         armed = settings(root, fault, trace=trace, marks=marks)
+        kills = fault is not None and fault.kind.startswith("kill")
         with Child(shim) as child:
-            answer = child.ask(run_request(root / "store", plan, marks, shim=armed), timeout=60)
+            try:
+                answer = child.ask(run_request(root / "store", plan, marks, shim=armed), timeout=60)
+            except ChildDiedError as error:
+                if kills and error.signal == signal.SIGKILL:
+                    continue
+                raise
         assert not answer.get("untyped"), answer
         assert "finding" not in answer, answer
         assert fault or not answer["errors"], answer

@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parents[2]
 DOCUMENT = (ROOT / "csrc/FORMAT.md").read_text()
 SECTION = re.compile(r"^## ", re.MULTILINE)
 PREFIX = re.compile(r"[Pp]refix `(SKV_\w+_)`")
-ROW = re.compile(r"^\| (\d+) \| (\d*) \| (\w+) \|", re.MULTILINE)
+ROW = re.compile(r"^\| (\d+) \|\s*(\d*)\s*\| (\w+) \|", re.MULTILINE)
 DUMP_LINE = re.compile(r"^([0-9a-f]{4})  ((?:[0-9a-f]{2} ?){16})$", re.MULTILINE)
 
 
@@ -48,11 +48,7 @@ def differences(document: str, known: dict[str, str]) -> list[str]:
                 continue  # offset 0 needs no constant
             if constant is None or constant != expected:
                 wrong.append(f"{prefix}{name.upper()} is {constant}, the document says {at}")
-        ends = [
-            (at + size, nxt)
-            for (at, size, _), (nxt, _, _) in itertools.pairwise(rows)
-            if size
-        ]
+        ends = [(at + size, nxt) for (at, size, _), (nxt, _, _) in itertools.pairwise(rows) if size]
         wrong += [f"{prefix}: a gap or overlap at {end}" for end, nxt in ends if end != nxt]
     return wrong
 

@@ -13,8 +13,9 @@ from house.tree import Finding, over, places
 LEVELS = {
     "ground": "error memory bytes hash radix record frame format msgpack io",
     "world": "os sync lmdb_api",
-    "parts": "ring segment log log_state log_pool log_sync log_scan mark shard manifest pressure",
-    "parts that point into the log": "run index",
+    "parts": """ring segment log log_state log_pool log_sync log_scan mark manifest pressure
+        shard shard_state shard_read shard_apply""",
+    "parts that point into the log": "run index index_state index_order index_count",
     "parts made of parts": "lane",
     "what a path is handed": "parts",
     "paths": "write_path snapshot replay_path",
@@ -26,6 +27,7 @@ LEVELS = {
 FAMILIES = (
     LEVELS["ground"],
     "segment log log_state log_pool log_sync log_scan mark",
+    "shard shard_state shard_read shard_apply",
     LEVELS["parts that point into the log"],
     LEVELS["house"],
 )
@@ -44,7 +46,7 @@ ONLY_IN_HEADERS = {
     "sys/statvfs.h": "os",
     "unistd.h": "os sync",
     "sys/syscall.h": "os sync",
-    "lmdb_api.h": "lmdb_api shard",
+    "lmdb_api.h": "lmdb_api shard shard_state",
     "lmdb.h": "",
     "threads.h": "",
     "signal.h": "",
@@ -63,7 +65,7 @@ ONLY_IN_CALLS = {
     "memory": """malloc calloc realloc reallocarray free strdup strndup aligned_alloc memalign
         posix_memalign asprintf vasprintf getline open_memstream""",
     "lmdb_api": "dlopen dlmopen dlsym dlvsym dlclose dlerror",
-    "lmdb_api shard": "mdb_* mdb09_*",
+    "lmdb_api shard shard_read shard_apply": "mdb_* mdb09_*",
     "": """pthread_create thrd_create fork vfork system popen exit _exit _Exit abort atexit signal
         sigaction raise kill sleep usleep alarm printf vprintf fprintf vfprintf puts putchar perror
         fputs sprintf vsprintf strcpy strcat strncpy strncat stpcpy gets strtok alloca rand srand
