@@ -2,6 +2,9 @@
 #include "write_path.h"
 
 #include "hash.h"
+#include "memory.h"
+
+#define PREFETCH_AHEAD 8
 
 skv_code skv_write_check(size_t key_bytes, size_t value_bytes, skv_error *err)
 {
@@ -31,28 +34,73 @@ static size_t prepare(skv_parts *parts, const skv_write *write)
     return bytes;
 }
 
-static void unreserve(skv_write_op *ops, uint32_t count, uint64_t kept_seqno)
+/* The ops of a batch, grouped by lane, each group in the order of the batch. */
+typedef struct {
+    uint32_t *order;  /* owned */
+    uint32_t *starts; /* of each lane's group in `order`; one more than lanes */
+} lane_groups;
+
+static bool group_by_lane(const skv_parts *parts, const skv_write *write, lane_groups *out)
 {
-    for (uint32_t i = 0; i < count; i++) {
-        skv_lock(&ops[i].lane->lock);
-        skv_index_unreserve(ops[i].lane->active, ops[i].key_hash, kept_seqno);
-        skv_unlock(&ops[i].lane->lock);
+    uint32_t lanes = parts->lane_count, sum = 0;
+    out->order = skv_alloc(((size_t)write->count + lanes + 1) * sizeof out->order[0]);
+    if (!out->order)
+        return false;
+    out->starts = out->order + write->count;
+    for (uint32_t i = 0; i < write->count; i++)
+        out->starts[write->ops[i].lane - parts->lanes]++;
+    for (uint32_t lane = 0; lane <= lanes; lane++) {
+        uint32_t here = out->starts[lane];
+        out->starts[lane] = sum;
+        sum += here;
     }
+    for (uint32_t i = 0; i < write->count; i++)
+        out->order[out->starts[write->ops[i].lane - parts->lanes]++] = i;
+    for (uint32_t lane = lanes; lane > 0; lane--) /* the fill moved every start to the next one's */
+        out->starts[lane] = out->starts[lane - 1];
+    out->starts[0] = 0;
+    return true;
 }
 
-/* After this no insert can fail for want of memory. Under the log's lock, which keeps the active generations in place. */
-static skv_code reserve(skv_write_op *ops, uint32_t count, uint64_t kept_seqno, skv_error *err)
+/* Under the log's lock, which keeps the active generations in place. Reserves for ops order[from..to) of one lane;
+ * on failure for none of them. */
+static skv_code reserve_lane(skv_lane *lane, const skv_write *write, const uint32_t *order, uint32_t count,
+                             uint64_t kept_seqno)
 {
-    for (uint32_t i = 0; i < count; i++) {
-        skv_code code;
-        skv_lock(&ops[i].lane->lock);
-        code = skv_index_reserve(ops[i].lane->active, ops[i].key_hash, kept_seqno);
-        skv_index_prefetch(ops[i].lane->active, ops[i].key_hash);
-        skv_unlock(&ops[i].lane->lock);
-        if (code != SKV_OK) {
-            unreserve(ops, i, kept_seqno);
-            return skv_fail(err, code, "out of memory: the index cannot grow");
-        }
+    skv_code code = SKV_OK;
+    uint32_t done = 0;
+    skv_lock(&lane->lock);
+    for (; done < count && code == SKV_OK; done++)
+        code = skv_index_reserve(lane->active, write->ops[order[done]].key_hash, kept_seqno);
+    if (code != SKV_OK)
+        for (done--; done-- > 0;)
+            skv_index_unreserve(lane->active, write->ops[order[done]].key_hash, kept_seqno);
+    skv_unlock(&lane->lock);
+    return code;
+}
+
+static void unreserve_lane(skv_lane *lane, const skv_write *write, const uint32_t *order, uint32_t count,
+                           uint64_t kept_seqno)
+{
+    skv_lock(&lane->lock);
+    for (uint32_t i = 0; i < count; i++)
+        skv_index_unreserve(lane->active, write->ops[order[i]].key_hash, kept_seqno);
+    skv_unlock(&lane->lock);
+}
+
+/* After this no insert can fail for want of memory. */
+static skv_code reserve(skv_parts *parts, const skv_write *write, const lane_groups *groups, skv_error *err)
+{
+    const uint32_t *starts = groups->starts;
+    for (uint32_t lane = 0; lane < parts->lane_count; lane++) {
+        skv_code code = reserve_lane(&parts->lanes[lane], write, groups->order + starts[lane],
+                                     starts[lane + 1] - starts[lane], parts->newest_snapshot_seqno);
+        if (code == SKV_OK)
+            continue;
+        while (lane-- > 0)
+            unreserve_lane(&parts->lanes[lane], write, groups->order + starts[lane], starts[lane + 1] - starts[lane],
+                           parts->newest_snapshot_seqno);
+        return skv_fail(err, code, "out of memory: the index cannot grow");
     }
     return SKV_OK;
 }
@@ -64,27 +112,44 @@ static void append_reserved(skv_parts *parts, skv_write_op *op)
     skv_index_insert(op->lane->active, op->key_hash, position, &op->record, parts->newest_snapshot_seqno);
 }
 
+static void append_lane(skv_parts *parts, skv_lane *lane, const skv_write *write, const uint32_t *order, uint32_t count)
+{
+    skv_lock(&lane->lock);
+    for (uint32_t i = 0; i < count; i++) {
+        if (i + PREFETCH_AHEAD < count)
+            skv_index_prefetch(lane->active, write->ops[order[i + PREFETCH_AHEAD]].key_hash);
+        append_reserved(parts, &write->ops[order[i]]);
+    }
+    skv_unlock(&lane->lock);
+}
+
+/* Lane by lane: keys of different lanes may change places in the log, inside a frame that is whole or absent. */
+static skv_code append_batch(skv_parts *parts, const skv_write *write, skv_error *err)
+{
+    lane_groups groups;
+    skv_code code;
+    if (!group_by_lane(parts, write, &groups))
+        return skv_fail(err, SKV_NO_MEMORY, "out of memory: a batch of %u", write->count);
+    code = reserve(parts, write, &groups, err);
+    for (uint32_t lane = 0; lane < parts->lane_count && code == SKV_OK; lane++)
+        if (groups.starts[lane + 1] > groups.starts[lane])
+            append_lane(parts, &parts->lanes[lane], write, groups.order + groups.starts[lane],
+                        groups.starts[lane + 1] - groups.starts[lane]);
+    skv_release(groups.order);
+    return code;
+}
+
 /* The common case: one record, one hold of its lane's lock. */
 static skv_code append_one(skv_parts *parts, skv_write_op *op, skv_error *err)
 {
     skv_code code;
     skv_lock(&op->lane->lock);
     code = skv_index_reserve(op->lane->active, op->key_hash, parts->newest_snapshot_seqno);
+    skv_index_prefetch(op->lane->active, op->key_hash);
     if (code == SKV_OK)
         append_reserved(parts, op);
     skv_unlock(&op->lane->lock);
     return code == SKV_OK ? SKV_OK : skv_fail(err, code, "out of memory: the index cannot grow");
-}
-
-static skv_code append_batch(skv_parts *parts, skv_write_op *ops, uint32_t count, skv_error *err)
-{
-    skv_code code = reserve(ops, count, parts->newest_snapshot_seqno, err);
-    for (uint32_t i = 0; i < count && code == SKV_OK; i++) {
-        skv_lock(&ops[i].lane->lock);
-        append_reserved(parts, &ops[i]);
-        skv_unlock(&ops[i].lane->lock);
-    }
-    return code;
 }
 
 /* Under the log's lock. Nothing has happened when it fails. */
@@ -92,8 +157,7 @@ static skv_code append_all(skv_parts *parts, skv_write *write, size_t bytes, skv
 {
     skv_code code = skv_log_reserve(parts->log, bytes, err);
     if (code == SKV_OK)
-        code = write->count == 1 ? append_one(parts, write->ops, err)
-                                 : append_batch(parts, write->ops, write->count, err);
+        code = write->count == 1 ? append_one(parts, write->ops, err) : append_batch(parts, write, err);
     if (code != SKV_OK)
         return code;
     write->seqno = skv_log_last(parts->log);

@@ -23,9 +23,9 @@ LEVELS: Final[dict[str, int]] = {"memory": _native.MEMORY, "disk": _native.DISK}
 
 
 class Store(BytesMapping):
-    """An open store; made by `shardkv.open`. Keys are 1..500 bytes, values 0..32 MiB.
+    """An open store; made by `shardkv.open`. Keys are 1..500 bytes, values 0..32 MiB. After a fork the child opens its own.
 
-    Threads: every method may be called from any thread. After a fork the child must open its own.
+    Threads: every method may be called from any thread.
     """
 
     def __init__(self, path: str, shared: Any, ack: Ack, write_timeout: float) -> None:
@@ -92,8 +92,7 @@ class Store(BytesMapping):
     def delete(self, key: bytes, *, ack: Ack | None = None) -> bool:
         """Delete a key; say whether it was there. Exact under concurrency.
 
-        Raises: as put.
-        """
+        Raises: as put."""
         return self._live().delete(as_bytes(key, "key"), self._level(ack), self._timeout)
 
     def delete_many(self, keys: Iterable[bytes], *, ack: Ack | None = None) -> int:
