@@ -51,11 +51,10 @@ def rows(
     if limit == 0 or stop == b"" or (start is not None and stop is not None and start >= stop):
         return iter(())
     flags = (_native.REVERSE if reverse else 0) | (0 if values else _native.KEYS_ONLY)
-    return _blocks(engine, engine.open_scan(snapshot, start, stop, flags), snapshot, limit)
+    return _blocks(engine, engine.open_scan(snapshot, start, stop, flags), limit)
 
 
-def _blocks(engine: Engine, scan: Any, snapshot: Any, limit: int | None) -> Iterator[Any]:
-    # `snapshot` is kept alive by this frame: the scan reads through it.
+def _blocks(engine: Engine, scan: Any, limit: int | None) -> Iterator[Any]:
     most = FIRST_ROWS
     try:
         while limit is None or limit > 0:
@@ -69,4 +68,3 @@ def _blocks(engine: Engine, scan: Any, snapshot: Any, limit: int | None) -> Iter
             most = min(2 * most, MOST_ROWS)
     finally:
         _native.release(scan)
-        del snapshot

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import msgpack
 
 from shardkv import errors
@@ -35,6 +38,15 @@ def pack(items: object) -> bytes:
     return blob
 
 
+def owned(pointer: Any, free: Callable[[Any], None], *kept: Any) -> Any:
+    """Give a C object to the garbage collector; what it was made from stays alive until it is freed."""
+
+    def release(pointer: Any, kept: tuple[Any, ...] = kept) -> None:
+        free(pointer)
+
+    return ffi.gc(pointer, release)
+
+
 class Workspace:
     """A reusable skv_io with a cached view of its buffer."""
 
@@ -44,7 +56,7 @@ class Workspace:
         made = lib.skv_io_new(WORKSPACE_BYTES)
         if made == ffi.NULL:
             raise errors.OutOfMemoryError("out of memory: no workspace for a call")
-        self.c = ffi.gc(made, lib.skv_io_free)
+        self.c = owned(made, lib.skv_io_free)
         self.refresh()
 
     def refresh(self) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from shardkv._core import ffi, lib
 from shardkv._native.codes import AGAIN, SLICE_MS, error_from
-from shardkv._native.crossing import WORKSPACE_BYTES_KEPT, Workspace
+from shardkv._native.crossing import WORKSPACE_BYTES_KEPT, Workspace, owned
 from shardkv._native.lmdb import find_lmdb_module, load_lmdb
 from shardkv.options import Options
 
@@ -18,7 +18,7 @@ class Handle:
 
     def __init__(self, path: str, options: Options) -> None:
         self.options = options
-        self.lmdb = load_lmdb(find_lmdb_module())  # lives as long as the handle
+        self.lmdb = load_lmdb(find_lmdb_module())
         self.handle = self._open(path)
         self._idle: list[Workspace] = []
 
@@ -40,7 +40,7 @@ class Handle:
         out, err = ffi.new("skv_store **"), ffi.new("skv_error *")
         if lib.skv_open(asked, out, err) != 0:
             raise error_from(err)
-        return ffi.gc(out[0], lib.skv_free)
+        return owned(out[0], lib.skv_free, self.lmdb)
 
     def take(self) -> Workspace:
         """Borrow a workspace for one call."""

@@ -9,6 +9,7 @@ from typing import Any
 from shardkv import errors
 from shardkv._core import ffi, lib
 from shardkv._native.codes import error_from
+from shardkv._native.crossing import owned
 
 
 def find_lmdb_module() -> str:
@@ -33,7 +34,7 @@ def load_lmdb(path: str) -> Any:
     out, err = ffi.new("skv_lmdb **"), ffi.new("skv_error *")
     if lib.skv_lmdb_load(os.fsencode(path), out, err) != 0:
         raise error_from(err)
-    return ffi.gc(out[0], lib.skv_lmdb_free)
+    return owned(out[0], lib.skv_lmdb_free)
 
 
 def lmdb_version(lmdb: Any) -> int:

@@ -8,7 +8,7 @@ import msgpack
 
 from shardkv._core import ffi, lib
 from shardkv._native.codes import AGAIN, NOT_FOUND, error_from
-from shardkv._native.crossing import Workspace
+from shardkv._native.crossing import Workspace, owned
 from shardkv._native.handle import Handle
 
 _get = lib.skv_get
@@ -77,7 +77,7 @@ class Reading(Handle):
         code = lib.skv_snapshot_open(self.handle, out, ws.c)
         if code not in (0, AGAIN):
             raise error_from(ws.c.error)
-        handle = ffi.gc(out[0], lib.skv_snapshot_free)
+        handle = owned(out[0], lib.skv_snapshot_free, self.handle)
         self.give(ws)
         if code == AGAIN:
             self.wait(int(ws.c.seqno))
@@ -92,7 +92,8 @@ class Reading(Handle):
         )
         if scan == ffi.NULL:
             raise error_from(ws.c.error)
-        handle, seqno = ffi.gc(scan, lib.skv_scan_free), int(ws.c.seqno)
+        handle = owned(scan, lib.skv_scan_free, self.handle, snapshot)
+        seqno = int(ws.c.seqno)
         self.give(ws)
         if seqno:
             self.wait(seqno)
