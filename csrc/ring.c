@@ -1,8 +1,9 @@
 /* L2 part. Consistent hashing with many points per shard (Karger et al. 1997), found through an index on the top bits.
  *
- * The circle is cut into twice as many slices as there are points. Most slices hold no point or one, and their cell
- * answers by itself: the owner before and after that point, and 15 bits of where it lies. The few others, and a hash
- * that these 15 bits cannot place, are searched for from a coarser table. */
+ * The circle is cut into twice as many slices as there are points. Most slices hold no point or one, and two bytes answer
+ * for them: the owner of the first point at or after the slice's beginning, and where in the slice a point lies; behind
+ * that point the next slice's owner is the answer. The few others, and a hash that one byte cannot place, are searched
+ * for from a coarser table. The cells of 64 shards take 1 MiB. */
 #include "ring.h"
 
 #include "bytes.h"
@@ -13,14 +14,19 @@
 
 #define SKV_RING_POINTS_MAX (1024 * SKV_RING_POINTS)
 
-#define CELL_SEARCH 0x80000000u
-#define CELL_PLACE_BITS 15
-#define COARSE_SHIFT 3 /* slices of one coarse start */
+#define PLACE_BITS 8
+#define PLACE_SEARCH 255 /* several points, or one at the very end */
+#define COARSE_SHIFT 3   /* slices of one coarse start */
+
+typedef struct {
+    uint8_t place; /* of the point, in 256ths of the slice; 0 also for none */
+    uint8_t owner; /* of the first point at or after the slice's beginning */
+} cell;
 
 struct skv_ring {
     uint64_t *points; /* ascending; one sentinel at the end */
     uint8_t *owners;  /* shard of each point */
-    uint32_t *cells;  /* of each slice: search 1 bit, place 15, owner up to the point 8, owner after it 8 */
+    cell *cells;      /* one for each slice, and one more */
     uint32_t *starts; /* first point of every coarse slice */
     int shift;        /* a slice is the bits above */
 };
@@ -61,16 +67,13 @@ static void name_points(skv_pair *pairs, const uint32_t *weights, uint32_t shard
 
 static uint32_t place_in_slice(uint64_t hash, int shift)
 {
-    return (uint32_t)(hash << (64 - shift) >> (64 - CELL_PLACE_BITS));
+    return (uint32_t)(hash << (64 - shift) >> (64 - PLACE_BITS));
 }
 
-/* The cell of a slice in which `inside` points lie, the first of them at `at`. */
-static uint32_t cell_of(const skv_ring *ring, uint32_t at, uint32_t inside)
+static cell cell_of(const skv_ring *ring, uint32_t at, uint32_t inside)
 {
-    if (inside > 1)
-        return CELL_SEARCH;
-    return (inside ? place_in_slice(ring->points[at], ring->shift) : 0) << 16 | (uint32_t)ring->owners[at] << 8 |
-           ring->owners[at + inside];
+    uint32_t place = inside ? place_in_slice(ring->points[at], ring->shift) : 0;
+    return (cell){inside > 1 ? PLACE_SEARCH : (uint8_t)place, ring->owners[at]};
 }
 
 static void index_points(skv_ring *ring, uint32_t count, uint32_t slices)
@@ -85,6 +88,7 @@ static void index_points(skv_ring *ring, uint32_t count, uint32_t slices)
         ring->cells[slice] = cell_of(ring, at, inside);
         at += inside;
     }
+    ring->cells[slices] = cell_of(ring, count, 0);
 }
 
 static skv_code place_points(skv_ring *ring, const uint32_t *weights, uint32_t shards, uint32_t count)
@@ -125,7 +129,7 @@ skv_code skv_ring_create(const uint32_t *weights, uint32_t shards, skv_ring **ou
     ring->shift = 64 - bits;
     ring->points = skv_alloc((count + 1) * sizeof *ring->points);
     ring->owners = skv_alloc((count + 1) * sizeof *ring->owners);
-    ring->cells = skv_alloc(((size_t)1 << bits) * sizeof *ring->cells);
+    ring->cells = skv_alloc((((size_t)1 << bits) + 1) * sizeof *ring->cells);
     ring->starts = skv_alloc(((size_t)1 << (bits - COARSE_SHIFT)) * sizeof *ring->starts);
     if (!ring->points || !ring->owners || !ring->cells || !ring->starts || place_points(ring, weights, shards, count) != SKV_OK) {
         skv_ring_free(ring);
@@ -156,9 +160,9 @@ static uint32_t search(const skv_ring *ring, uint64_t key_hash)
 
 uint32_t skv_ring_route(const skv_ring *ring, uint64_t key_hash)
 {
-    uint32_t cell = ring->cells[key_hash >> ring->shift], place = place_in_slice(key_hash, ring->shift);
-    uint32_t point = cell >> 16; /* of a cell to be searched: more than any place */
-    if (__builtin_expect(point > UINT16_MAX / 2 || place == point, 0))
+    const cell *here = &ring->cells[key_hash >> ring->shift];
+    uint32_t place = place_in_slice(key_hash, ring->shift);
+    if (__builtin_expect(here->place == PLACE_SEARCH || place == here->place, 0))
         return search(ring, key_hash);
-    return (place < point ? cell >> 8 : cell) & 0xff;
+    return here[place > here->place].owner;
 }

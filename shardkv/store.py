@@ -23,7 +23,7 @@ LEVELS: Final[dict[str, int]] = {"memory": _native.MEMORY, "disk": _native.DISK}
 
 
 class Store(BytesMapping):
-    """An open store; made by `shardkv.open`. Keys are 1..500 bytes, values 0..32 MiB. After a fork the child opens its own.
+    """An open store, made by `shardkv.open`. Keys have 1..500 bytes, values 0..32 MiB. A forked child opens its own.
 
     Threads: every method may be called from any thread.
     """

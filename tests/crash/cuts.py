@@ -118,6 +118,17 @@ class Scattered(Cut):
         return self._falls
 
 
+@dataclass
+class SomeNames(Scattered):
+    """All data, and each name change by a coin of its own."""
+
+    def keeps_size(self, change: Change) -> bool:
+        return True
+
+    def sectors(self, change: Change) -> Keep | None:
+        return every
+
+
 def cuts_at(pending_orders: list[int], seed: int, scattered: int = 2) -> list[Cut]:
     """Ways to cut a moment at which the changes `pending_orders` are unsynced; one if none are."""
     if not pending_orders:
