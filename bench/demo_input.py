@@ -96,7 +96,7 @@ def _store(store: shardkv.Store, show: Show, what: str, pairs: Pairs, per_batch:
             store.put_many(batch, ack="disk")
             advance(len(batch))
     rate = Rate(
-        f"put_many({per_batch:,} {what})",
+        f"put_many() of {per_batch:,} {what}",
         len(pairs),
         clock.seconds,
         store.stats().log.syncs - before,

@@ -87,7 +87,7 @@ def _judge(store: shardkv.Store, show: Show, acknowledged: Acknowledged, before:
     extra = len(there.keys() - acknowledged.keys())
     show.check(
         extra <= THREADS,
-        f"{extra} more are there, stored but not reported yet: at most one for each thread",
+        f"stored too, but not reported yet: {extra} (at most one for each thread)",
     )
     show.check(
         without_gap(there), "each thread's records are there from its first to its last, no gap"

@@ -57,7 +57,10 @@ def write_million(store: shardkv.Store, show: Show, scale: float) -> int:
     stats = store.stats()
     added, durable = len(store) - before, stats.durable_seqno
     show.check(added == total, f"the store counts {added:,} records more, {total:,} were written")
-    show.check(durable == stats.seqno, f"all {durable:,} writes since it was made are durable")
+    show.check(
+        durable == stats.seqno,
+        f"it says that {durable:,} of all its {stats.seqno:,} writes are durable",
+    )
     _flush(store, show)
     return total
 
@@ -68,7 +71,7 @@ def _timed(store: shardkv.Store, show: Show, what: str, write: Callable[[], int]
     records = write()
     rate = Rate(what, records, clock.seconds, store.stats().log.syncs - before)
     show.rates.append(rate)
-    show.say(f"{what:<45}{records:>9,} in {rate.seconds:5.2f} s{rate.per_second:>11,.0f}/s")
+    show.say(f"{what:<32}{records:>9,} in {rate.seconds:5.2f} s{rate.per_second:>11,.0f}/s")
 
 
 def _alone(store: shardkv.Store, show: Show, todo: Todo, most: int) -> None:
@@ -123,7 +126,7 @@ def _batches(store: shardkv.Store, show: Show, todo: Todo, most: int) -> None:
                 advance(len(batch))
         return sum(map(len, batches))
 
-    _timed(store, show, f'put_many({PER_BATCH:,} records, ack="disk")', write)
+    _timed(store, show, f'put_many() of {PER_BATCH:,}, ack="disk"', write)
 
 
 def _submits(store: shardkv.Store, show: Show, todo: Todo) -> None:
@@ -139,7 +142,7 @@ def _submits(store: shardkv.Store, show: Show, todo: Todo) -> None:
             store.sync()
         return len(rest)
 
-    _timed(store, show, "submit() each, one sync() at the end", write)
+    _timed(store, show, "submit() each, then sync()", write)
 
 
 def _take(todo: Todo, most: int) -> Pairs:
@@ -152,6 +155,6 @@ def _flush(store: shardkv.Store, show: Show) -> None:
     with show.console.status("   flushing"):
         store.flush()
     show.say(
-        f"flush(): {waiting:,} records went from the log into the shards, in {clock.seconds:.1f} s "
-        "(not needed for durability)"
+        f"flush() of {waiting:,} records from the log into the shards: {clock.seconds:.1f} s "
+        "(durable before)"
     )

@@ -142,12 +142,20 @@ static uint32_t unit_records(const skv_lane *lane, uint32_t count)
     return UNIT_PAGES * per_page < count ? (uint32_t)(UNIT_PAGES * per_page) : count;
 }
 
+/* Disk space that a unit of so many records is likely to take: a page each, and some for the tree above; what values need
+ * beyond that, LMDB allocates as it goes. */
+static uint64_t space_needed(uint32_t records)
+{
+    uint64_t pages = 16 + (uint64_t)records + records / 16;
+    return (pages < UNIT_PAGES ? pages : UNIT_PAGES) * SKV_PAGE_BYTES;
+}
+
 /* Apply records from *at on until the unit is full. */
 static skv_code apply_unit(skv_parts *parts, skv_shard *shard, const skv_run *run, uint32_t most, uint32_t *at,
                            skv_error *err)
 {
     uint64_t bytes = 0;
-    skv_code code = skv_shard_reserve(shard, UNIT_BYTES / 4, err);
+    skv_code code = skv_shard_reserve(shard, space_needed(run->count - *at < most ? run->count - *at : most), err);
     if (code == SKV_OK)
         code = skv_shard_apply_begin(shard, err);
     for (uint32_t done = 0; code == SKV_OK && *at < run->count && done < most && bytes < UNIT_BYTES; done++, ++*at) {

@@ -47,7 +47,7 @@ skv_code skv_index_take_unsorted(skv_index *index, skv_run **out)
     *out = NULL;
     if (index->ordered && (mostly_stale(index) || index->run_count == SKV_INDEX_RUNS_MAX))
         skv_index_drop_order(index);
-    if (index->ordered && !index->pending_count)
+    if (index->ordered ? !index->pending_count : !index->size.keys)
         return SKV_OK;
     *out = index->ordered ? run_of_pending(index) : run_of_all(index);
     if (!*out)

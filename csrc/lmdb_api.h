@@ -46,6 +46,7 @@ enum { MDB_KEYEXIST = -30799, MDB_NOTFOUND = -30798, MDB_PANIC = -30795, MDB_MAP
     X(txn_begin, int (*)(MDB_env *, MDB_txn *, unsigned, MDB_txn **))                                                  \
     X(txn_commit, int (*)(MDB_txn *))                                                                                  \
     X(txn_abort, void (*)(MDB_txn *))                                                                                  \
+    X(txn_id, size_t (*)(MDB_txn *))                                                                                   \
     X(txn_reset, void (*)(MDB_txn *))                                                                                  \
     X(txn_renew, int (*)(MDB_txn *))                                                                                   \
     X(dbi_open, int (*)(MDB_txn *, const char *, unsigned, MDB_dbi *))                                                 \

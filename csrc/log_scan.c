@@ -303,7 +303,8 @@ skv_code skv_log_visit_records(skv_log *log, uint64_t from, uint64_t upto, skv_l
 {
     skv_code code = SKV_OK;
     for (skv_segment *segment = log->oldest; segment && code == SKV_OK; segment = segment->next)
-        if (segment->header_durable && segment->last_seqno >= from && segment->header.first_seqno <= upto)
+        /* By what it holds, not by last_seqno: that already leaves out the tail which is to be written again. */
+        if (segment->header_durable && segment->header.first_seqno <= upto)
             code = visit_segment(segment, from, upto, visit, context, err);
     return code;
 }

@@ -39,6 +39,5 @@ size_t skv_pack_str(uint8_t *out, const char *text);  /* at most 31 bytes of tex
 size_t skv_pack_map(uint8_t *out, uint8_t count);     /* at most 15 pairs */
 size_t skv_pack_uint(uint8_t *out, uint64_t value);
 #define SKV_MP_NIL_BYTE 0xc0
-#define SKV_MP_PAIR_BYTE 0x92
 
 #endif

@@ -122,6 +122,10 @@ static skv_code add_run(skv_scan *scan, uint32_t lane, skv_run *run, skv_error *
     from->last = scan->stop.data ? skv_run_seek(run, slots_of(scan), scan->stop) : run->count;
     from->at = reversed(scan) ? from->last - 1 : from->first;
     stand_in_run(scan, from);
+    if (from->ended) { /* nothing in range: one player less in every match */
+        skv_run_release(run);
+        scan->count--;
+    }
     return SKV_OK;
 }
 
@@ -254,12 +258,9 @@ static skv_code emit(const skv_scan *scan, const skv_record *record, skv_io *io)
         return skv_fail_at(&io->error, SKV_CORRUPT, scan->from_log ? "log" : "shards", 0, record->seqno,
                            "the record with seqno %llu fails its checksum", (unsigned long long)record->seqno);
     at = io->data + io->bytes;
-    if (scan->flags & SKV_SCAN_KEYS_ONLY) {
-        at = pack_bin(at, record->key);
-    } else {
-        *at = SKV_MP_PAIR_BYTE;
-        at = pack_bin(pack_bin(at + 1, record->key), record->value);
-    }
+    at = pack_bin(at, record->key);
+    if (!(scan->flags & SKV_SCAN_KEYS_ONLY))
+        at = pack_bin(at, record->value);
     io->bytes = (uint64_t)(at - io->data);
     return SKV_OK;
 }
@@ -280,7 +281,7 @@ int64_t skv_scan_rows(skv_scan *scan, uint32_t rows_max, uint32_t bytes_max, skv
     }
     if (code != SKV_OK)
         return code;
-    (void)skv_pack_array5(io->data, rows);
+    (void)skv_pack_array5(io->data, scan->flags & SKV_SCAN_KEYS_ONLY ? rows : 2 * rows);
     return rows;
 }
 

@@ -9,7 +9,7 @@
 /* The bounds are copied; a NULL start or stop is open. snapshot: kept until skv_scan_end. owned: skv_scan_end. */
 skv_code skv_scan_begin(skv_snapshot *snapshot, skv_slice start, skv_slice stop, int flags, skv_scan **out,
                         skv_error *err);
-/* Rows as a msgpack array in io->data. Returns how many, 0 at the end; or what failed. */
+/* Rows as a msgpack array in io->data: key, value, key, value ... or keys alone. Returns how many, 0 at the end; or what failed. */
 int64_t skv_scan_rows(skv_scan *scan, uint32_t rows_max, uint32_t bytes_max, skv_io *io);
 skv_snapshot *skv_scan_snapshot(const skv_scan *scan);
 /* Close the cursors; the snapshot must still be live, or dead before the call. */

@@ -117,6 +117,7 @@ static skv_code open_data(skv_shard *shard, skv_error *err)
     int rc = shard->lmdb->txn_begin(shard->env, NULL, MDB_RDONLY, &txn);
     if (rc != 0)
         return skv_shard_fail(shard, rc, "begin reading", err);
+    shard->newest_txn_id = shard->lmdb->txn_id(txn);
     rc = shard->lmdb->dbi_open(txn, NULL, 0, &shard->dbi);
     code = rc == 0 ? skv_shard_read_meta(shard, txn, &shard->meta, err) : skv_shard_fail(shard, rc, "open the database", err);
     shard->lmdb->txn_abort(txn);

@@ -90,6 +90,7 @@ skv_code skv_shard_apply_commit(skv_shard *shard, uint64_t applied_seqno, skv_er
 {
     uint8_t stored[SKV_SHARD_META_BYTES];
     MDB_val key = {sizeof skv_shard_meta_key, (void *)(uintptr_t)skv_shard_meta_key}, data = {sizeof stored, stored};
+    uint64_t txn_id;
     int rc;
     shard->pending.applied_seqno = applied_seqno;
     skv_shard_encode_meta(shard, &shard->pending, stored);
@@ -99,12 +100,14 @@ skv_code skv_shard_apply_commit(skv_shard *shard, uint64_t applied_seqno, skv_er
         return skv_shard_fail(shard, rc, "write the shard's own record", err);
     }
     shard->lmdb->cursor_close(shard->cursor);
+    txn_id = shard->lmdb->txn_id(shard->writing);
     rc = shard->lmdb->txn_commit(shard->writing);
     shard->writing = NULL;
     shard->cursor = NULL;
     if (rc != 0)
         return skv_shard_fail(shard, rc, "commit", err);
     shard->meta = shard->pending;
+    skv_shard_committed(shard, txn_id);
     skv_shard_publish(shard);
     return SKV_OK;
 }

@@ -18,14 +18,18 @@ static void wait_until_grown(skv_shard *shard)
 skv_code skv_shard_read_begin(skv_shard *shard, skv_shard_txn **out, skv_error *err)
 {
     MDB_txn *txn = NULL;
-    int rc;
+    bool fresh = false;
+    int rc = 0;
     skv_lock(&shard->lock);
     wait_until_grown(shard);
     shard->open_txns++;
-    if (shard->pooled)
+    if (shard->pooled) {
         txn = shard->pool[--shard->pooled];
+        fresh = shard->fresh[shard->pooled];
+    }
     skv_unlock(&shard->lock);
-    rc = txn ? shard->lmdb->txn_renew(txn) : shard->lmdb->txn_begin(shard->env, NULL, MDB_RDONLY, &txn);
+    if (!fresh)
+        rc = txn ? shard->lmdb->txn_renew(txn) : shard->lmdb->txn_begin(shard->env, NULL, MDB_RDONLY, &txn);
     *out = (skv_shard_txn *)txn;
     if (rc == 0)
         return SKV_OK;
@@ -38,15 +42,20 @@ skv_code skv_shard_read_begin(skv_shard *shard, skv_shard_txn **out, skv_error *
     return skv_shard_fail(shard, rc, "begin reading", err);
 }
 
+/* A transaction that still shows the newest commit is kept as it is; it holds no page back. */
 void skv_shard_read_end(skv_shard *shard, skv_shard_txn *txn)
 {
     MDB_txn *inner = (MDB_txn *)txn;
-    bool growing, pooled;
-    shard->lmdb->txn_reset(inner);
+    bool growing, pooled, fresh;
     skv_lock(&shard->lock);
+    fresh = shard->lmdb->txn_id(inner) == shard->newest_txn_id;
     pooled = shard->pooled < SKV_SHARD_POOL_MAX;
-    if (pooled)
+    if (pooled) {
+        if (!fresh)
+            shard->lmdb->txn_reset(inner);
+        shard->fresh[shard->pooled] = fresh;
         shard->pool[shard->pooled++] = inner;
+    }
     shard->open_txns--;
     growing = shard->growing;
     skv_unlock(&shard->lock);
@@ -54,6 +63,18 @@ void skv_shard_read_end(skv_shard *shard, skv_shard_txn *txn)
         shard->lmdb->txn_abort(inner);
     if (growing)
         skv_event_notify(&shard->quiet);
+}
+
+void skv_shard_committed(skv_shard *shard, uint64_t txn_id)
+{
+    skv_lock(&shard->lock);
+    shard->newest_txn_id = txn_id;
+    for (uint32_t i = 0; i < shard->pooled; i++) {
+        if (shard->fresh[i])
+            shard->lmdb->txn_reset(shard->pool[i]);
+        shard->fresh[i] = false;
+    }
+    skv_unlock(&shard->lock);
 }
 
 static skv_code read_record(skv_shard *shard, skv_slice key, const MDB_val *stored, skv_record *out, skv_error *err)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import chain
 from typing import Any
 
 import msgpack
@@ -51,20 +52,23 @@ def rows(
     if limit == 0 or stop == b"" or (start is not None and stop is not None and start >= stop):
         return iter(())
     flags = (_native.REVERSE if reverse else 0) | (0 if values else _native.KEYS_ONLY)
-    return _blocks(engine, engine.open_scan(snapshot, start, stop, flags), limit)
+    # Per row there is no Python frame: chain and zip run in C, and zip uses its tuple again.
+    return chain.from_iterable(
+        _blocks(engine, engine.open_scan(snapshot, start, stop, flags), limit, 2 if values else 1)
+    )
 
 
-def _blocks(engine: Engine, scan: Any, limit: int | None) -> Iterator[Any]:
+def _blocks(engine: Engine, scan: Any, limit: int | None, width: int) -> Iterator[Iterable[Any]]:
     most = FIRST_ROWS
     try:
         while limit is None or limit > 0:
             blob = engine.next_rows(scan, most if limit is None else min(most, limit), BLOCK_BYTES)
             if blob is None:
                 return
-            block = msgpack.unpackb(blob, use_list=False)
-            yield from block
+            block = msgpack.unpackb(blob)
             if limit is not None:
-                limit -= len(block)
+                limit -= len(block) // width
+            yield block if width == 1 else zip(*[iter(block)] * 2, strict=True)
             most = min(2 * most, MOST_ROWS)
     finally:
         _native.release(scan)

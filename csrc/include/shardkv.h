@@ -210,7 +210,8 @@ void skv_snapshot_free(skv_snapshot *snapshot);
  * with skv_wait before the first row, 0 for nothing. NULL: io->error says why. */
 skv_scan *skv_scan_open(skv_store *store, skv_snapshot *snapshot, const char *start, size_t start_bytes,
                         const char *stop, size_t stop_bytes, int flags, skv_io *io);
-/* Next rows as one msgpack array of [key, value] pairs (or keys) in io->data; returns how many, 0 at the end. */
+/* Next rows as one flat msgpack array, key, value, key, value ... (or keys alone), in io->data; returns how many rows, 0
+ * at the end. */
 int64_t skv_scan_next(skv_scan *scan, uint32_t rows_max, uint32_t bytes_max, skv_io *io);
 void skv_scan_free(skv_scan *scan);
 

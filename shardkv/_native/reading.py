@@ -19,17 +19,15 @@ class Reading(Handle):
 
     def get(self, snapshot: Any, key: bytes) -> bytes | None:
         """Return the value of a key, None when it is absent."""
-        try:
-            ws = self._idle.pop()
-        except IndexError:
-            ws = Workspace()
+        idle = self._idle
+        ws = idle.pop() if idle else Workspace()
         n: int = _get(self.handle, snapshot, key, len(key), ws.c)
         if 0 <= n <= ws.capacity:
             value: bytes = ws.view[:n]
-            self._idle.append(ws)
+            idle.append(ws)
             return value
         if n == NOT_FOUND:
-            self._idle.append(ws)
+            idle.append(ws)
             return None
         return self._read(n, ws)
 

@@ -19,13 +19,11 @@ class Writing(Handle):
 
     def put(self, key: bytes, value: bytes, ack: int, timeout: float) -> int:
         """Append one put and wait for its ack; return its seqno."""
-        try:
-            ws = self._idle.pop()
-        except IndexError:
-            ws = Workspace()
+        idle = self._idle
+        ws = idle.pop() if idle else Workspace()
         seqno: int = _put(self.handle, key, len(key), value, len(value), ack, ws.c)
         if seqno > 0:
-            self._idle.append(ws)
+            idle.append(ws)
             return seqno
         return self._put_slowly(seqno, ws, (key, value, ack), timeout)
 

@@ -138,6 +138,7 @@ def cuts_at(pending_orders: list[int], seed: int, scattered: int = 2) -> list[Cu
     found: list[Cut] = [Nothing(), Everything(), NoNames(), NamesOnly()]
     found.append(Prefix(coins.choice(pending_orders)))
     found.append(TornLast(newest, coins.random(), coins.random() < 0.5))
+    found.append(SomeNames(coins.getrandbits(32), 0.5))
     found += [
         Scattered(coins.getrandbits(32), coins.choice((0.1, 0.5, 0.9))) for _ in range(scattered)
     ]

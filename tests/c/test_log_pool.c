@@ -1,0 +1,311 @@
+/* The files of the log: a spare is ready, what is retired is used again or removed, and only after the side file said so. */
+#include <dirent.h>
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "check.h"
+#include "logs.h"
+#include "mark.h"
+#include "scratch.h"
+
+#define PLACE "pool"
+
+static int count_files(int dir)
+{
+    scratch_copy copy;
+    int count;
+    scratch_save(dir, &copy);
+    count = copy.count - 1; /* not the side file */
+    scratch_drop(&copy);
+    return count;
+}
+
+static void tend(skv_log *log)
+{
+    skv_error err = {0};
+    CHECK_OK(skv_log_tend(log, &err), &err);
+}
+
+static skv_stats stats_of(skv_log *log)
+{
+    skv_stats stats = {0};
+    skv_log_stats_read(log, &stats);
+    return stats;
+}
+
+static skv_mark read_slot(int dir, int slot)
+{
+    skv_mark mark;
+    skv_error err = {0};
+    size_t bytes;
+    uint8_t *file = scratch_read(dir, "log/MARK", &bytes);
+    int fd;
+    scratch_write(dir, "slot", file, bytes, 0);
+    scratch_zero(dir, "slot", SKV_MARK_SLOT_BYTES, (size_t)(1 - slot) * SKV_MARK_SLOT_BYTES);
+    CHECK_OK(skv_os_open(dir, "slot", SKV_OPEN_READ, &fd, &err), &err);
+    CHECK_OK(skv_mark_read(fd, logs_id, &mark, &err), &err);
+    skv_os_close(fd);
+    free(file);
+    return mark;
+}
+
+static void read_header(int dir, const char *name, skv_segment_header *out)
+{
+    size_t bytes;
+    uint8_t *file = scratch_read(dir, name, &bytes);
+    CHECK_EQ(skv_segment_header_read(file, out), SKV_HEADER_GOOD);
+    free(file);
+}
+
+/* -- the spare ------------------------------------------------------------------------------------------------------ */
+
+static void test_a_spare_is_ready_filled_with_zeros_before_it_is_needed(void)
+{
+    int dir = scratch_make(PLACE);
+    skv_log *log = logs_found(dir, (skv_log_sizes){2 * SKV_PAGE_BYTES, 2 * SKV_PAGE_BYTES});
+    size_t bytes;
+    uint8_t *file;
+    CHECK_EQ(count_files(dir), 2);
+    file = scratch_read(dir, "log/00000002.log", &bytes);
+    CHECK_EQ(bytes, 2 * SKV_PAGE_BYTES);
+    for (size_t i = 0; i < bytes; i++)
+        CHECK_EQ(file[i], 0);
+    free(file);
+    skv_os_fail(0, SKV_FAULT_NONE, 0, 0);
+    tend(log);
+    CHECK(skv_os_calls() <= 2); /* nothing to make: the side file at most */
+    CHECK_EQ(count_files(dir), 2);
+    CHECK_EQ(stats_of(log).log_segments, 1);
+    skv_log_free(log);
+    scratch_remove(dir, PLACE);
+}
+
+/* Story: the loop looked at its work only after 50 ms when the request came while it wrote the side file. */
+static void test_the_log_loop_does_not_wait_while_an_appender_does(void)
+{
+    int dir = scratch_make(PLACE);
+    skv_error err = {0};
+    skv_log *log = logs_found(dir, logs_small);
+    uint64_t began;
+    skv_log_lock(log);
+    CHECK_EQ(skv_log_reserve(log, 9000, &err), SKV_BUSY);
+    skv_log_unlock(log);
+    began = skv_now_ns();
+    for (int i = 0; i < 50; i++)
+        skv_log_tend_wait(log, SKV_NS_PER_S);
+    CHECK(skv_now_ns() - began < 50 * 25 * SKV_NS_PER_MS);
+    skv_log_free(log);
+    scratch_remove(dir, PLACE);
+}
+
+/* Story: each retry left a file behind, so that a directory which could not be synced filled the disk. */
+static void test_a_name_that_cannot_be_made_durable_leaves_no_file(void)
+{
+    int dir = scratch_make(PLACE);
+    skv_error err = {0};
+    skv_log *log = logs_found(dir, logs_small);
+    int files;
+    logs_append(log, 1, 130); /* into the spare */
+    files = count_files(dir);
+    for (int round = 0; round < 3; round++) {
+        skv_os_fail(4, SKV_FAULT_ERROR, EIO, 0); /* after open, write and sync of the file: its directory */
+        CHECK_EQ(skv_log_tend(log, &err), SKV_IO);
+    }
+    skv_os_fail(0, SKV_FAULT_NONE, 0, 0);
+    CHECK_EQ(count_files(dir), files);
+    skv_log_free(log);
+    scratch_remove(dir, PLACE);
+}
+
+/* -- retiring ------------------------------------------------------------------------------------------------------- */
+
+static void test_only_what_is_durable_unpinned_and_not_active_is_retired(void)
+{
+    int dir = scratch_make(PLACE);
+    skv_log *log = logs_found(dir, logs_small);
+    skv_position inside = {SKV_SEGMENT_FRAMES + SKV_FRAME_HEADER_BYTES, 0};
+    uint64_t segments;
+    skv_record record;
+    logs_append(log, 1, 400);
+    skv_log_retire(log, 401);
+    tend(log);
+    segments = stats_of(log).log_segments;
+    CHECK(segments >= 5); /* not durable: all is kept */
+    logs_sync(log);
+    skv_slots_read(skv_log_slots(log), inside, &record);
+    CHECK_EQ(record.seqno, 1);
+    skv_slots_pin(skv_log_slots(log), inside);
+    tend(log);
+    CHECK_EQ(stats_of(log).log_segments, segments); /* the oldest is pinned: it and all that follow are kept */
+    CHECK(skv_record_verify(&record));
+    skv_slots_unpin(skv_log_slots(log), inside);
+    tend(log);
+    CHECK_EQ(stats_of(log).log_segments, 1);
+    CHECK_EQ(skv_log_bytes(log), SKV_PAGE_BYTES);
+    skv_log_retire(log, 1); /* a lower bound takes nothing back */
+    logs_append(log, 1, 1);
+    logs_sync(log);
+    skv_log_free(log);
+    scratch_remove(dir, PLACE);
+}
+
+static void test_a_segment_with_one_needed_record_is_kept(void)
+{
+    int dir = scratch_make(PLACE);
+    skv_log *log = logs_found(dir, logs_small);
+    skv_segment_header second;
+    logs_append(log, 1, 200);
+    logs_sync(log);
+    read_header(dir, "log/00000002.log", &second);
+    skv_log_retire(log, second.first_seqno - 1);
+    tend(log);
+    CHECK_EQ(read_slot(dir, 0).first_segment_id, 1);
+    skv_log_retire(log, second.first_seqno);
+    tend(log);
+    for (int slot = 0; slot < 2; slot++) {
+        CHECK_EQ(read_slot(dir, slot).first_segment_id, 2);
+        CHECK_EQ(read_slot(dir, slot).first_seqno, second.first_seqno);
+        CHECK_EQ(read_slot(dir, slot).durable_seqno, 200);
+    }
+    skv_log_free(log);
+    scratch_remove(dir, PLACE);
+}
+
+/* Neither slot of the side file may still name a segment whose file is touched. */
+static void test_both_slots_of_the_side_file_are_written_before_a_file_is_used_again(void)
+{
+    bool done = false;
+    for (long nth = 1; !done; nth++) {
+        int dir = scratch_make(PLACE);
+        skv_error err = {0};
+        skv_log *log = logs_found(dir, logs_small);
+        skv_segment_header header;
+        scratch_copy before;
+        logs_append(log, 1, 400);
+        logs_sync(log);
+        skv_log_retire(log, 300);
+        scratch_save(dir, &before);
+        skv_os_fail(nth, SKV_FAULT_ERROR, EIO, 1);
+        done = skv_log_tend(log, &err) == SKV_OK;
+        skv_os_fail(0, SKV_FAULT_NONE, 0, 0);
+        for (int i = 0; i < before.count; i++) {
+            if (strstr(before.files[i].name, "MARK") || scratch_size(dir, before.files[i].name) >= 0 ||
+                skv_segment_header_read(before.files[i].data, &header) != SKV_HEADER_GOOD)
+                continue;
+            CHECK(header.id < read_slot(dir, 0).first_segment_id);
+            CHECK(header.id < read_slot(dir, 1).first_segment_id);
+        }
+        scratch_drop(&before);
+        skv_log_free(log);
+        scratch_remove(dir, PLACE);
+    }
+}
+
+static void test_a_file_used_again_has_a_fresh_salt_and_the_same_size(void)
+{
+    int dir = scratch_make(PLACE);
+    skv_log *log = logs_found(dir, logs_small);
+    skv_segment_header old, new;
+    int files;
+    logs_append(log, 1, 300);
+    logs_sync(log);
+    read_header(dir, "log/00000001.log", &old);
+    skv_log_retire(log, 300);
+    tend(log);
+    files = count_files(dir);
+    logs_append(log, 1, 380); /* as many segments as there are files */
+    logs_sync(log);
+    CHECK_EQ(count_files(dir), files);
+    read_header(dir, "log/00000001.log", &new);
+    CHECK(new.id > old.id);
+    CHECK(new.salt != old.salt);
+    CHECK(new.first_seqno > 300);
+    CHECK_EQ(scratch_size(dir, "log/00000001.log"), SKV_PAGE_BYTES);
+    skv_log_free(log);
+    scratch_remove(dir, PLACE);
+}
+
+static void test_only_a_few_free_files_are_kept(void)
+{
+    int dir = scratch_make(PLACE);
+    skv_log *log = logs_found(dir, logs_small);
+    logs_append(log, 1, 1500);
+    logs_sync(log);
+    CHECK(count_files(dir) > 12);
+    skv_log_retire(log, 1501);
+    tend(log);
+    CHECK(count_files(dir) <= 1 + 1 + 3);
+    logs_append(log, 1, 10);
+    logs_sync(log);
+    skv_log_free(log);
+    scratch_remove(dir, PLACE);
+}
+
+/* -- ends ----------------------------------------------------------------------------------------------------------- */
+
+static void test_a_finished_log_is_one_segment_and_one_file_to_come(void)
+{
+    int dir = scratch_make(PLACE);
+    skv_error err = {0};
+    skv_log_found_tail tail;
+    skv_log *log = logs_found(dir, logs_small);
+    logs_append(log, 1, 500);
+    logs_sync(log);
+    skv_log_retire(log, 501);
+    CHECK_OK(skv_log_finish(log, &err), &err);
+    skv_log_free(log);
+    CHECK_EQ(count_files(dir), 2);
+    CHECK_EQ(read_slot(dir, 0).durable_seqno, 500);
+    CHECK_EQ(read_slot(dir, 1).durable_seqno, 500);
+    CHECK_OK(logs_recover(dir, 500, &log, &tail, &err), &err);
+    CHECK_EQ(tail.last_seqno, 500);
+    CHECK_EQ(tail.tail_bytes, 0);
+    skv_log_retire(log, 501);
+    tend(log);
+    CHECK_OK(skv_log_finish(log, &err), &err);
+    skv_log_free(log);
+    CHECK_EQ(count_files(dir), 2);
+    scratch_remove(dir, PLACE);
+}
+
+static int count_descriptors(void)
+{
+    DIR *stream = opendir("/proc/self/fd");
+    int count = 0;
+    CHECK(stream);
+    while (readdir(stream))
+        count++;
+    (void)closedir(stream);
+    return count;
+}
+
+static void test_every_descriptor_is_closed(void)
+{
+    int dir = scratch_make(PLACE), before = count_descriptors();
+    skv_log *log = logs_found(dir, logs_small);
+    logs_append(log, 1, 300);
+    logs_sync(log);
+    skv_log_retire(log, 200);
+    tend(log);
+    CHECK(count_descriptors() > before);
+    skv_log_free(log);
+    CHECK_EQ(count_descriptors(), before);
+    skv_log_free(NULL);
+    scratch_remove(dir, PLACE);
+}
+
+int main(void)
+{
+    RUN(test_a_spare_is_ready_filled_with_zeros_before_it_is_needed);
+    RUN(test_the_log_loop_does_not_wait_while_an_appender_does);
+    RUN(test_a_name_that_cannot_be_made_durable_leaves_no_file);
+    RUN(test_only_what_is_durable_unpinned_and_not_active_is_retired);
+    RUN(test_a_segment_with_one_needed_record_is_kept);
+    RUN(test_both_slots_of_the_side_file_are_written_before_a_file_is_used_again);
+    RUN(test_a_file_used_again_has_a_fresh_salt_and_the_same_size);
+    RUN(test_only_a_few_free_files_are_kept);
+    RUN(test_a_finished_log_is_one_segment_and_one_file_to_come);
+    RUN(test_every_descriptor_is_closed);
+    return 0;
+}
