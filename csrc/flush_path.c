@@ -132,33 +132,35 @@ static skv_code begin_applying(skv_lane *lane, skv_error *err)
     return code;
 }
 
-/* How many records may go into one unit: as many as make UNIT_PAGES dirty, judged by how densely they fall. */
-static uint32_t unit_records(const skv_lane *lane, uint32_t count)
-{
-    uint64_t records, file_bytes, leaf_pages, per_page;
-    skv_shard_measure(lane->shard, &records, &file_bytes, &leaf_pages);
-    per_page = leaf_pages ? count / leaf_pages : count;
-    per_page = per_page ? per_page : 1;
-    return UNIT_PAGES * per_page < count ? (uint32_t)(UNIT_PAGES * per_page) : count;
-}
+typedef struct {
+    uint32_t records; /* that may go into one unit: as many as make UNIT_PAGES dirty, judged by how densely they fall */
+    uint64_t space;   /* disk space that a unit is likely to take; what it needs beyond, LMDB allocates as it goes */
+} unit_plan;
 
-/* Disk space that a unit of so many records is likely to take: a page each, and some for the tree above; what values need
- * beyond that, LMDB allocates as it goes. */
-static uint64_t space_needed(uint32_t records)
+static unit_plan plan_units(skv_lane *lane, uint32_t count)
 {
-    uint64_t pages = 16 + (uint64_t)records + records / 16;
-    return (pages < UNIT_PAGES ? pages : UNIT_PAGES) * SKV_PAGE_BYTES;
+    uint64_t records, file_bytes, leaf_pages, per_page, bytes, pages;
+    unit_plan plan;
+    skv_lock(&lane->lock);
+    bytes = skv_index_measure(lane->sealed).bytes;
+    skv_unlock(&lane->lock);
+    skv_shard_measure(lane->shard, &records, &file_bytes, &leaf_pages);
+    per_page = leaf_pages && count > leaf_pages ? count / leaf_pages : 1;
+    plan.records = leaf_pages && UNIT_PAGES * per_page < count ? (uint32_t)(UNIT_PAGES * per_page) : count;
+    pages = 16 + bytes / (SKV_PAGE_BYTES / 2) + (count < leaf_pages ? count : leaf_pages);
+    plan.space = (pages < UNIT_PAGES ? pages : UNIT_PAGES) * SKV_PAGE_BYTES;
+    return plan;
 }
 
 /* Apply records from *at on until the unit is full. */
-static skv_code apply_unit(skv_parts *parts, skv_shard *shard, const skv_run *run, uint32_t most, uint32_t *at,
+static skv_code apply_unit(skv_parts *parts, skv_shard *shard, const skv_run *run, unit_plan plan, uint32_t *at,
                            skv_error *err)
 {
     uint64_t bytes = 0;
-    skv_code code = skv_shard_reserve(shard, space_needed(run->count - *at < most ? run->count - *at : most), err);
+    skv_code code = skv_shard_reserve(shard, plan.space, err);
     if (code == SKV_OK)
         code = skv_shard_apply_begin(shard, err);
-    for (uint32_t done = 0; code == SKV_OK && *at < run->count && done < most && bytes < UNIT_BYTES; done++, ++*at) {
+    for (uint32_t done = 0; code == SKV_OK && *at < run->count && done < plan.records && bytes < UNIT_BYTES; done++, ++*at) {
         skv_record record;
         skv_slots_read(skv_log_slots(parts->log), run->positions[*at], &record);
         bytes += skv_record_bytes(&record);
@@ -184,11 +186,12 @@ static void pace(skv_parts *parts, const atomic_bool *stop, uint64_t spent_ns)
 static skv_code apply_run(skv_parts *parts, skv_lane *lane, const skv_run *run, const atomic_bool *stop, skv_error *err)
 {
     skv_code code = SKV_OK;
-    uint32_t at = 0, most = unit_records(lane, run->count);
+    unit_plan plan = plan_units(lane, run->count);
+    uint32_t at = 0;
     while (code == SKV_OK && at < run->count) {
         uint64_t began = skv_now_ns();
         uint32_t from = at;
-        code = apply_unit(parts, lane->shard, run, most, &at, err);
+        code = apply_unit(parts, lane->shard, run, plan, &at, err);
         if (code == SKV_OK)
             code = skv_shard_apply_commit(
                 lane->shard, at == run->count ? lane->sealed_seqno : skv_shard_applied(lane->shard), err);
