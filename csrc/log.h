@@ -1,8 +1,8 @@
 /* L2 part (log family). The write-ahead log: append, sync, wait, retire. FORMAT.md 4-7.
  *
  * One lock orders all appends. Whoever needs durability first leads: it closes the open frame, writes and syncs everything
- * appended so far without the lock, then wakes exactly those whose record is durable and hands the lead to the first
- * who is not. A failed write or sync poisons: nothing is retried, the outcome of what was under way is unknown. */
+ * appended so far without the lock, then wakes exactly those whose record is durable, all at once, and one of the next group,
+ * who leads it. A failed write or sync poisons: nothing is retried, the outcome of what was under way is unknown. */
 #ifndef SKV_LOG_H
 #define SKV_LOG_H
 

@@ -4,14 +4,6 @@
 
 #include "log.h"
 
-/* One thread inside skv_log_wait; lives on its stack. */
-typedef struct skv_waiter {
-    struct skv_waiter *next;
-    uint64_t seqno;
-    skv_flag woken;
-    bool queued;
-} skv_waiter;
-
 struct skv_log {
     int dir;
     uint8_t store_id[SKV_STORE_ID_BYTES];
@@ -29,9 +21,11 @@ struct skv_log {
     uint64_t async_seqno; /* newest record that the sync loop shall sync */
     atomic_ullong durable_seqno;
     uint64_t previous; /* checksum of the last sealed frame: the syncing thread's */
-    skv_waiter *waiters;
-    skv_waiter **waiters_end;
     bool leading;
+    uint64_t group;           /* counts commit groups; the one that takes appends now */
+    uint64_t closed_seqno;    /* newest seqno of the group before, which may be on its way to the disk */
+    skv_gate gates[2];        /* waiters of group g wait at gate g % 2 */
+    unsigned waiting[2];
     skv_code poison_code;
     skv_error poison;
 

@@ -23,6 +23,8 @@ static unsigned bucket_of(uint64_t value)
 static commit_group take_group(skv_log *log)
 {
     skv_log_close_frame(log);
+    log->group++;
+    log->closed_seqno = log->next_seqno - 1;
     return (commit_group){.first = log->unsynced,
                    .last = log->active,
                    .last_end = log->active->end,
@@ -104,54 +106,15 @@ static void note_sync(skv_log *log, const commit_group *group, uint64_t spent_ns
     log->group_sizes[bucket_of(group->records)]++;
 }
 
-/* Unlink those who need not wait any longer, and the first of the others: it leads next. Under the lock. */
-static skv_waiter *take_wakeable(skv_log *log)
-{
-    skv_waiter *woken = NULL, **woken_end = &woken, **link = &log->waiters;
-    uint64_t durable = skv_log_durable(log);
-    bool heir = false;
-    while (*link) {
-        skv_waiter *waiter = *link;
-        bool durable_now = waiter->seqno <= durable || log->poison_code != SKV_OK;
-        if (!durable_now && heir) {
-            link = &waiter->next;
-            continue;
-        }
-        *link = waiter->next;
-        waiter->next = NULL;
-        waiter->queued = false;
-        if (durable_now) {
-            *woken_end = waiter;
-            woken_end = &waiter->next;
-        } else { /* the heir goes first: its sync overlaps with the waking of the others */
-            heir = true;
-            waiter->next = woken;
-            if (woken_end == &woken)
-                woken_end = &waiter->next;
-            woken = waiter;
-        }
-    }
-    log->waiters_end = link;
-    return woken;
-}
-
-static void wake_all(skv_waiter *woken)
-{
-    while (woken) {
-        skv_waiter *next = woken->next; /* once its flag is set, a waiter and its memory may be gone */
-        skv_flag_set(&woken->woken);
-        woken = next;
-    }
-}
-
-/* Sync everything appended so far. Called and returns with the lock held; nobody else leads. */
+/* Sync everything appended so far. Called with the lock held, returns without it; nobody else leads. */
 static void lead(skv_log *log)
 {
     skv_error err = {0};
-    skv_waiter *woken;
     skv_code code;
     uint64_t began;
     commit_group group = take_group(log);
+    unsigned followers, open = (unsigned)(log->group % 2);
+    bool heir;
     log->leading = true;
     skv_unlock(&log->lock);
     began = skv_now_ns();
@@ -165,54 +128,34 @@ static void lead(skv_log *log)
         skv_log_poison(log, code, &err);
     }
     log->leading = false;
-    woken = take_wakeable(log);
+    followers = log->waiting[1 - open];
+    heir = log->waiting[open] > 0;
     if (!atomic_exchange(&log->mark_stale, true))
         skv_event_notify(&log->chore);
     if (log->async_seqno > skv_log_durable(log))
         skv_event_notify(&log->work);
     skv_unlock(&log->lock);
-    wake_all(woken);
-    skv_lock(&log->lock);
-}
-
-static void enqueue(skv_log *log, skv_waiter *waiter)
-{
-    waiter->next = NULL;
-    waiter->queued = true;
-    atomic_store_explicit(&waiter->woken.word, 0, memory_order_relaxed);
-    *log->waiters_end = waiter;
-    log->waiters_end = &waiter->next;
-}
-
-static void dequeue(skv_log *log, skv_waiter *waiter)
-{
-    skv_waiter **link = &log->waiters;
-    if (!waiter->queued)
-        return;
-    while (*link != waiter)
-        link = &(*link)->next;
-    *link = waiter->next;
-    if (log->waiters_end == &waiter->next)
-        log->waiters_end = link;
-    waiter->queued = false;
+    /* One of the next group goes first: its sync overlaps with the waking of the others. Poisoned: everybody goes. */
+    if (heir && code == SKV_OK)
+        skv_gate_open_one(&log->gates[open]);
+    else if (heir)
+        skv_gate_open(&log->gates[open]);
+    if (followers)
+        skv_gate_open(&log->gates[1 - open]);
 }
 
 /* One wait of a follower; false when its time is over or a signal arrived. Called and returns with the lock held. */
 static bool follow(skv_log *log, uint64_t seqno, uint64_t timeout_ns)
 {
-    skv_waiter self = {.seqno = seqno};
-    bool woken;
-    enqueue(log, &self);
+    unsigned side = (unsigned)((log->group - (seqno <= log->closed_seqno)) % 2);
+    unsigned seen = skv_gate_read(&log->gates[side]);
+    bool through;
+    log->waiting[side]++;
     skv_unlock(&log->lock);
-    woken = skv_flag_wait(&self.woken, timeout_ns);
+    through = skv_gate_wait(&log->gates[side], seen, timeout_ns);
     skv_lock(&log->lock);
-    while (!self.queued && !woken) { /* being woken right now: the waker still uses our memory */
-        skv_unlock(&log->lock);
-        woken = skv_flag_wait(&self.woken, SKV_NS_PER_S);
-        skv_lock(&log->lock);
-    }
-    dequeue(log, &self);
-    return woken;
+    log->waiting[side]--;
+    return through;
 }
 
 skv_code skv_log_wait(skv_log *log, uint64_t seqno, uint64_t timeout_ns, skv_error *err)
@@ -233,6 +176,9 @@ skv_code skv_log_wait(skv_log *log, uint64_t seqno, uint64_t timeout_ns, skv_err
             code = SKV_POISONED;
         } else if (!log->leading) {
             lead(log);
+            if (seqno <= skv_log_durable(log))
+                return SKV_OK;
+            skv_lock(&log->lock);
         } else if ((now = skv_now_ns()) >= end || !follow(log, seqno, end - now)) {
             code = SKV_AGAIN;
         }
@@ -249,6 +195,7 @@ skv_code skv_log_sync_start(skv_log *log, skv_error *err)
     skv_code code;
     skv_lock(&log->lock);
     lead(log);
+    skv_lock(&log->lock);
     code = log->poison_code;
     if (code != SKV_OK)
         *err = log->poison;

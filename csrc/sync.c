@@ -30,21 +30,21 @@ static bool sleep_on(atomic_uint *word, unsigned expected, uint64_t timeout_ns)
     return syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, expected, &wait, NULL, 0) == 0 || errno == EAGAIN;
 }
 
-void skv_flag_set(skv_flag *flag)
+bool skv_gate_wait(skv_gate *gate, unsigned seen, uint64_t timeout_ns)
 {
-    atomic_store_explicit(&flag->word, 1, memory_order_release);
-    wake(&flag->word, 1);
+    return sleep_on(&gate->word, seen, timeout_ns);
 }
 
-bool skv_flag_wait(skv_flag *flag, uint64_t timeout_ns)
+void skv_gate_open(skv_gate *gate)
 {
-    uint64_t end = skv_now_ns() + timeout_ns;
-    while (!atomic_load_explicit(&flag->word, memory_order_acquire)) {
-        uint64_t now = skv_now_ns();
-        if (now >= end || !sleep_on(&flag->word, 0, end - now))
-            return atomic_load_explicit(&flag->word, memory_order_acquire) != 0;
-    }
-    return true;
+    atomic_fetch_add_explicit(&gate->word, 1, memory_order_release);
+    wake(&gate->word, INT_MAX);
+}
+
+void skv_gate_open_one(skv_gate *gate)
+{
+    atomic_fetch_add_explicit(&gate->word, 1, memory_order_release);
+    wake(&gate->word, 1);
 }
 
 unsigned skv_event_read(skv_event *event)

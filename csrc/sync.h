@@ -25,15 +25,21 @@ static inline void skv_unlock(skv_mutex *mutex)
     (void)pthread_mutex_unlock(&mutex->inner);
 }
 
-/* A word that one thread waits on and another sets, once. May live on the waiter's stack: after the set, the setter
- * touches only the address, never the memory. */
+/* A gate that threads wait at until it is opened: one system call lets all of them through. */
 typedef struct {
     atomic_uint word;
-} skv_flag;
+} skv_gate;
 
-void skv_flag_set(skv_flag *flag);
-/* true: set; false: the time is over or a signal arrived. */
-bool skv_flag_wait(skv_flag *flag, uint64_t timeout_ns);
+/* Read the word under the lock that guards the condition, then wait without it: an opening in between is not missed.
+ * false: the time is over or a signal arrived. */
+static inline unsigned skv_gate_read(skv_gate *gate)
+{
+    return atomic_load_explicit(&gate->word, memory_order_acquire);
+}
+bool skv_gate_wait(skv_gate *gate, unsigned seen, uint64_t timeout_ns);
+/* Let everybody through; let one of the sleepers through, and whoever is about to sleep. */
+void skv_gate_open(skv_gate *gate);
+void skv_gate_open_one(skv_gate *gate);
 
 /* Something happened: any number of waiters. Read the count, check the condition, then wait for the count to move on;
  * a notify between read and wait is never missed. */

@@ -3,7 +3,7 @@
 Of everything since the last completed sync of a file, any subset of 512-byte sectors may have
 landed, in any version; each change of size may or may not have happened; a name that was made,
 moved or removed is certain only after its directory was synced. A sync that failed made nothing
-durable, and no later sync makes up for it.
+of a file's data durable, and no later sync makes up for it.
 """
 
 from collections.abc import Callable, Iterator
@@ -142,7 +142,6 @@ class NameChange:
     name: str
     node: "Node | None" = None
     moved_from: str = ""
-    doomed: bool = False
 
     def apply(self, names: "dict[str, Node]") -> None:
         names.pop(self.moved_from, None)
@@ -166,13 +165,12 @@ class Directory:
 
     def synced(self, until: int) -> None:
         for change in self.pending:
-            if change.order <= until and not change.doomed:
+            if change.order <= until:
                 change.apply(self.durable)
-        self.pending = [c for c in self.pending if c.order > until or c.doomed]
+        self.pending = [c for c in self.pending if c.order > until]
 
     def failed(self, until: int) -> None:
-        for change in self.pending:
-            change.doomed = change.doomed or change.order <= until
+        """Names live in the file system's journal: a sync that works later carries them too."""
 
 
 Node = File | Directory
