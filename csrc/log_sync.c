@@ -3,7 +3,7 @@
 
 #include <stdio.h>
 
-#define REMAP_BYTES ((size_t)1 << 20)
+#define REMAP_BYTES ((size_t)2 << 20)
 
 /* What one leader takes with it out of the lock. */
 typedef struct {

@@ -252,7 +252,10 @@ static void *map(void *at, size_t bytes, int flags, int fd, uint64_t offset)
 uint8_t *skv_os_map_memory(size_t bytes)
 {
     void *at = map(NULL, bytes, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    return at == MAP_FAILED ? NULL : at;
+    if (at == MAP_FAILED)
+        return NULL;
+    (void)madvise(at, bytes, MADV_HUGEPAGE);
+    return at;
 }
 
 skv_code skv_os_map_file(int fd, const char *name, size_t bytes, const uint8_t **out, skv_error *err)
