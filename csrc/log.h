@@ -32,8 +32,9 @@ skv_code skv_log_found(skv_log *log, skv_error *err);
 skv_code skv_log_start(skv_log *log, uint64_t first_seqno, uint64_t room_bytes, skv_error *err);
 /* One round of the log loop (err is needed): keep a spare ready, reuse or remove what is retired, write the side file. */
 skv_code skv_log_tend(skv_log *log, skv_error *err);
-/* Wait until there is something to tend, at most timeout_ns. */
-void skv_log_tend_wait(skv_log *log, uint64_t timeout_ns);
+/* Wait until there is something to tend since the read, at most timeout_ns. Who looks whether to stop does so in between. */
+unsigned skv_log_tend_read(skv_log *log);
+void skv_log_tend_wait(skv_log *log, unsigned seen, uint64_t timeout_ns);
 /* Records before bound are durable in their shards and nobody reads them: give their segments back. */
 void skv_log_retire(skv_log *log, uint64_t bound_seqno);
 /* Last side file and as few files as possible; for a log without appenders. */
@@ -65,8 +66,9 @@ uint64_t skv_log_durable(const skv_log *log);
 skv_code skv_log_sync_start(skv_log *log, skv_error *err);
 /* Wait until seqno is durable, leading when nobody does. AGAIN after timeout_ns or a signal. POISONED: unknown. */
 skv_code skv_log_wait(skv_log *log, uint64_t seqno, uint64_t timeout_ns, skv_error *err);
-/* One round of the sync loop: sync if somebody asked for it, else wait at most timeout_ns. */
-void skv_log_sync_round(skv_log *log, uint64_t timeout_ns);
+/* One round of the sync loop: sync if somebody asked for it, else wait for that since the read, at most timeout_ns. */
+unsigned skv_log_sync_read(skv_log *log);
+void skv_log_sync_round(skv_log *log, unsigned seen, uint64_t timeout_ns);
 /* Wake the sync loop and the log loop (to let them see that the store stops). */
 void skv_log_wake_loops(skv_log *log);
 /* OK or POISONED with the first failure. */

@@ -76,6 +76,7 @@ static skv_code write_mark(skv_log *log, skv_mark mark, skv_error *err)
     skv_code code;
     mark.generation = log->mark.generation + 1;
     code = skv_mark_write(log->mark_fd, log->store_id, &mark, err);
+    log->marked_ns = skv_now_ns();
     if (code == SKV_OK) {
         log->mark = mark;
     } else { /* after a failed sync nobody knows what the side file says: no segment may be given back on its word */
@@ -93,6 +94,7 @@ static skv_mark current_mark(skv_log *log)
     mark.durable_seqno = skv_log_durable(log);
     mark.first_segment_id = log->oldest->header.id;
     mark.first_seqno = log->oldest->header.first_seqno;
+    mark.closed_segment_id = log->finished ? log->active->header.id : 0;
     skv_unlock(&log->lock);
     return mark;
 }
@@ -155,7 +157,7 @@ static uint64_t page_ceiling(uint64_t bytes)
 static uint64_t spare_needed(skv_log *log)
 {
     uint64_t need = log->want_bytes > log->next_bytes ? page_ceiling(log->want_bytes) : log->next_bytes;
-    if (log->spare && log->spare->header.file_bytes >= log->want_bytes)
+    if (log->spare ? log->spare->header.file_bytes >= log->want_bytes : !log->want_bytes && !skv_log_wants_spare(log))
         return 0;
     if (log->spare) {
         skv_segment_unmap(log->spare);
@@ -318,19 +320,25 @@ skv_code skv_log_tend(skv_log *log, skv_error *err)
     skv_unlock(&log->lock);
     if (retirable && code == SKV_OK)
         return settle_all(log, FREE_SEGMENTS_MAX, err);
-    if (atomic_exchange(&log->mark_stale, false) && code == SKV_OK)
+    if (code == SKV_OK && atomic_load(&log->mark_stale) && skv_now_ns() - log->marked_ns >= MARK_EVERY_NS) {
+        atomic_store(&log->mark_stale, false);
         return write_mark(log, current_mark(log), err);
+    }
     return code;
 }
 
-void skv_log_tend_wait(skv_log *log, uint64_t timeout_ns)
+unsigned skv_log_tend_read(skv_log *log)
 {
-    unsigned seen = skv_event_read(&log->chore);
+    return skv_event_read(&log->chore);
+}
+
+void skv_log_tend_wait(skv_log *log, unsigned seen, uint64_t timeout_ns)
+{
     bool idle;
     skv_lock(&log->lock);
-    idle = log->spare && !log->want_bytes && !atomic_load(&log->mark_stale);
+    idle = !log->want_bytes && !skv_log_wants_spare(log) && !atomic_load(&log->mark_stale);
     skv_unlock(&log->lock);
-    /* Not idle: somebody wrote since; let the marks of many syncs become one. */
+    /* Not idle: somebody wrote since; the marks of many syncs become one. */
     skv_event_wait(&log->chore, seen, idle ? timeout_ns : MARK_EVERY_NS);
 }
 
@@ -341,6 +349,7 @@ skv_code skv_log_finish(skv_log *log, skv_error *err)
     if (code != SKV_OK)
         return code;
     skv_lock(&log->lock);
+    log->finished = true;
     (void)take_retirable(log);
     if (spare) { /* keep one file for the next open, and only one */
         spare->next = log->retired;

@@ -201,7 +201,7 @@ static skv_code scan_segment(skv_log *log, skv_segment *segment, progress *at, s
         continue;
     segment->end = segment->sealed = segment->durable = offset;
     segment->last_seqno = at->next_seqno - 1;
-    if (!segment->next)
+    if (!segment->next && segment->header.id != log->mark.closed_segment_id)
         look_for_proof(segment, offset, at);
     /* A later header is written only after everything older was synced. */
     durable = segment->next ? segment->next->header.first_seqno - 1 : at->proven;

@@ -22,6 +22,7 @@ struct skv_log {
     atomic_ullong durable_seqno;
     uint64_t previous; /* checksum of the last sealed frame: the syncing thread's */
     bool leading;
+    bool finished; /* closed in good order: nothing will be appended */
     uint64_t group;           /* counts commit groups; the one that takes appends now */
     uint64_t closed_seqno;    /* newest seqno of the group before, which may be on its way to the disk */
     skv_gate gates[2];        /* waiters of group g wait at gate g % 2 */
@@ -44,6 +45,7 @@ struct skv_log {
 
     int mark_fd;
     skv_mark mark; /* as written: the tending thread's */
+    uint64_t marked_ns; /* when it was written */
     atomic_bool mark_stale;
 
     skv_event work;  /* for the sync loop */
@@ -56,6 +58,11 @@ struct skv_log {
 
 /* Close the open frame: its numbers are written, its checksums come when it is sealed. Under the lock. */
 void skv_log_close_frame(skv_log *log);
+/* Is the active segment filled so far that the next one should be made? A store that is hardly used makes none. */
+static inline bool skv_log_wants_spare(const skv_log *log)
+{
+    return !log->spare && log->active && log->active->end > log->active->header.file_bytes / 8;
+}
 /* Remember the first failure; every later write and wait meets it. Under the lock. */
 void skv_log_poison(skv_log *log, skv_code code, const skv_error *why);
 /* Make `segment` the active one. Under the lock, or alone. FULL when there is no slot. */

@@ -130,7 +130,7 @@ static void lead(skv_log *log)
     log->leading = false;
     followers = log->waiting[1 - open];
     heir = log->waiting[open] > 0;
-    if (!atomic_exchange(&log->mark_stale, true))
+    if (!atomic_exchange(&log->mark_stale, true) || skv_log_wants_spare(log))
         skv_event_notify(&log->chore);
     if (log->async_seqno > skv_log_durable(log))
         skv_event_notify(&log->work);
@@ -203,9 +203,13 @@ skv_code skv_log_sync_start(skv_log *log, skv_error *err)
     return code;
 }
 
-void skv_log_sync_round(skv_log *log, uint64_t timeout_ns)
+unsigned skv_log_sync_read(skv_log *log)
 {
-    unsigned seen = skv_event_read(&log->work);
+    return skv_event_read(&log->work);
+}
+
+void skv_log_sync_round(skv_log *log, unsigned seen, uint64_t timeout_ns)
+{
     uint64_t wanted;
     skv_lock(&log->lock);
     wanted = log->async_seqno;

@@ -60,13 +60,6 @@ static skv_code write_tail_again(replaying *replay, const skv_log_found_tail *ta
     return code;
 }
 
-/* Sync the fresh segment, even when it is empty: its header must be there before the first append relies on it. */
-static skv_code sync_start(skv_log *log, skv_error *err)
-{
-    skv_code code = skv_log_sync_start(log, err);
-    return code == SKV_OK ? skv_log_tend(log, err) : code;
-}
-
 skv_code skv_replay(skv_parts *parts, uint64_t *replayed, skv_error *err)
 {
     replaying replay = {parts, 0};
@@ -79,7 +72,7 @@ skv_code skv_replay(skv_parts *parts, uint64_t *replayed, skv_error *err)
     if (code == SKV_OK)
         code = write_tail_again(&replay, &tail, err);
     if (code == SKV_OK)
-        code = sync_start(parts->log, err);
+        code = skv_log_sync_start(parts->log, err); /* empty or not: its header must be there before an append */
     *replayed = replay.replayed;
     return code;
 }
@@ -89,5 +82,5 @@ skv_code skv_replay_nothing(skv_parts *parts, skv_error *err)
     skv_code code = skv_log_found(parts->log, err);
     if (code == SKV_OK)
         code = skv_log_start(parts->log, 1, 0, err);
-    return code == SKV_OK ? sync_start(parts->log, err) : code;
+    return code == SKV_OK ? skv_log_sync_start(parts->log, err) : code;
 }

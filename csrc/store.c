@@ -229,6 +229,7 @@ static void wake_everybody(skv_store *store)
     skv_event_notify(&store->parts.pressure.wanted);
     skv_event_notify(&store->parts.pressure.relieved);
     skv_event_notify(&store->parts.flushed);
+    skv_event_notify(&store->left);
 }
 
 skv_code skv_stop(skv_store *store, skv_error *err)
