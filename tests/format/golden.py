@@ -1,0 +1,49 @@
+"""What the golden stores hold, and how one is made: `python tests/format/golden.py v1.tar.gz`.
+
+A golden store is never made again for a format that was released: it is what that release wrote.
+"""
+
+from __future__ import annotations
+
+import sys
+import tarfile
+import tempfile
+from pathlib import Path
+
+import shardkv
+
+FLUSHED = {b"flushed/%d" % i: b"value %d" % (i * i) for i in range(200)}
+LOGGED = {b"logged/%d" % i: bytes(range(i)) for i in range(50)}
+REPLACED = {b"flushed/7": b"newer", b"empty": b""}
+DELETED = [b"flushed/9", b"logged/3"]
+
+
+def content() -> dict[bytes, bytes]:
+    """What a reader must find."""
+    found = {**FLUSHED, **LOGGED, **REPLACED}
+    for key in DELETED:
+        del found[key]
+    return found
+
+
+def make(target: Path) -> None:
+    with tempfile.TemporaryDirectory() as scratch:
+        path = Path(scratch) / "store"
+        store = shardkv.open(path, shards=3, weights=[1, 2, 1], segment_bytes=(65536, 65536))
+        store.put_many(FLUSHED)
+        store.flush()
+        store.put_many(LOGGED)
+        with store.batch() as batch:
+            for key, value in REPLACED.items():
+                batch.put(key, value)
+            for key in DELETED:
+                batch.delete(key)
+        store.close(flush=False)
+        with tarfile.open(target, "w:gz") as archive:
+            for file in sorted(path.rglob("*")):
+                if file.name not in ("lock.mdb", "LOCK"):
+                    archive.add(file, file.relative_to(path), recursive=False)
+
+
+if __name__ == "__main__":
+    make(Path(sys.argv[1]))
