@@ -82,6 +82,7 @@ typedef struct {
     uint64_t last_seqno;
     uint64_t proven_seqno;
     uint64_t tail_bytes; /* of the records in between */
+    bool closed;         /* the store was closed in good order */
     uint64_t records;
 } skv_log_found_tail;
 /* Open and verify all segments. proof_seqno: the newest seqno that a shard has applied. Torn tail: cut. CORRUPT with

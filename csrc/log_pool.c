@@ -204,13 +204,30 @@ static skv_code make_spare(skv_log *log, skv_error *err)
     return code;
 }
 
+/* After a process was killed, what it wrote last may be in the page cache only: names of files, the side file, the header
+ * of the newest segment. From here on files are used again on their word, so they are made durable first. */
+static skv_code secure_found(skv_log *log, skv_error *err)
+{
+    skv_segment *last = log->active;
+    skv_code code = skv_os_sync_dir(log->dir, "log", err);
+    if (code == SKV_OK)
+        code = write_mark(log, log->mark, err);
+    if (code == SKV_OK)
+        code = write_mark(log, log->mark, err);
+    if (code == SKV_OK)
+        code = skv_os_write(last->fd, last->name, last->base, SKV_SEGMENT_FRAMES, 0, err);
+    return code == SKV_OK ? skv_os_sync(last->fd, last->name, err) : code;
+}
+
 skv_code skv_log_start(skv_log *log, uint64_t first_seqno, uint64_t room_bytes, skv_error *err)
 {
     skv_segment *segment;
     skv_code code;
     uint64_t id = log->active ? log->active->header.id + 1 : log->mark.first_segment_id;
     log->want_bytes = SKV_SEGMENT_FRAMES + SKV_FRAME_HEADER_BYTES + 8 + room_bytes;
-    code = make_spare(log, err);
+    code = log->active ? secure_found(log, err) : SKV_OK;
+    if (code == SKV_OK)
+        code = make_spare(log, err);
     if (code != SKV_OK)
         return code;
     segment = log->spare;

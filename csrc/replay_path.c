@@ -60,11 +60,23 @@ static skv_code write_tail_again(replaying *replay, const skv_log_found_tail *ta
     return code;
 }
 
+/* What a shard says it has applied lets the log forget: it must be on disk, not only in the page cache of a process that
+ * was killed while it committed. */
+static skv_code secure_shards(skv_parts *parts, skv_error *err)
+{
+    skv_code code = SKV_OK;
+    for (uint32_t i = 0; i < parts->lane_count && code == SKV_OK; i++)
+        code = skv_shard_sync(parts->lanes[i].shard, err);
+    return code;
+}
+
 skv_code skv_replay(skv_parts *parts, uint64_t *replayed, skv_error *err)
 {
     replaying replay = {parts, 0};
     skv_log_found_tail tail;
     skv_code code = skv_log_scan(parts->log, newest_applied(parts), &tail, err);
+    if (code == SKV_OK && !tail.closed)
+        code = secure_shards(parts, err);
     if (code == SKV_OK)
         code = skv_log_visit_records(parts->log, 0, tail.proven_seqno, index_record, &replay, err);
     if (code == SKV_OK)

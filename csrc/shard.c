@@ -208,6 +208,11 @@ skv_code skv_shard_grow(skv_shard *shard, skv_error *err)
     return rc == 0 ? SKV_OK : skv_shard_fail(shard, rc, "grow the map", err);
 }
 
+skv_code skv_shard_sync(skv_shard *shard, skv_error *err)
+{
+    return skv_os_sync(shard->fd, shard->name, err);
+}
+
 skv_code skv_shard_reserve(skv_shard *shard, uint64_t bytes, skv_error *err)
 {
     MDB_envinfo info;

@@ -60,6 +60,8 @@ skv_code skv_shard_apply_commit(skv_shard *shard, uint64_t applied_seqno, skv_er
 void skv_shard_apply_abort(skv_shard *shard);
 /* Enlarge the map. BUSY: a transaction is open (a snapshot), try again later. */
 skv_code skv_shard_grow(skv_shard *shard, skv_error *err);
+/* Make durable what a killed process may have left in the page cache: its last meta page. */
+skv_code skv_shard_sync(skv_shard *shard, skv_error *err);
 /* Allocate disk space for `bytes` more, so that a full disk is met before a commit, not in it. */
 skv_code skv_shard_reserve(skv_shard *shard, uint64_t bytes, skv_error *err);
 

@@ -132,6 +132,8 @@ static skv_code found_store(skv_store *store, const skv_options *options, skv_er
         code = skv_os_sync_dir(store->dir, "shards", err);
     if (code == SKV_OK)
         code = skv_os_sync_dir(store->dir, "..", err);
+    if (code == SKV_OK) /* the names that the manifest speaks of are there before it is */
+        code = skv_os_sync_dir(store->dir, ".", err);
     if (code == SKV_OK)
         code = skv_manifest_save(store->dir, &store->manifest, err);
     return code;
