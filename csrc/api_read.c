@@ -16,7 +16,7 @@ static skv_slice slice_of(const char *data, size_t bytes)
 
 static skv_code closed(skv_error *err)
 {
-    return skv_fail(err, SKV_CLOSED, "the snapshot's store is closed");
+    return skv_fail(err, SKV_CLOSED, "the snapshot is closed");
 }
 
 /* -- one key -------------------------------------------------------------------------------------------------------- */
@@ -69,11 +69,8 @@ int64_t skv_get(skv_store *store, skv_snapshot *snapshot, const char *key, size_
         return code;
     io->bytes = 0;
     code = find(store, snapshot, slice_of(key, key_bytes), copy_value, &wait_seqno, io);
-    if (code == SKV_OK || code == SKV_NOT_FOUND) {
-        waited = wait_for(store, wait_seqno, io);
-        if (waited == SKV_POISONED || (waited == SKV_AGAIN && code == SKV_OK))
-            code = waited;
-    }
+    waited = code == SKV_OK || code == SKV_NOT_FOUND ? wait_for(store, wait_seqno, io) : SKV_OK;
+    code = waited == SKV_OK ? code : waited; /* that a key is absent may be taken back too */
     skv_store_leave(store);
     return code == SKV_OK ? (int64_t)io->bytes : code;
 }
@@ -160,7 +157,6 @@ static skv_code open_snapshot(skv_store *store, skv_snapshot **out, skv_io *io)
     return code;
 }
 
-/* AGAIN: the snapshot is there, io->seqno has to be waited for before it is read. */
 skv_code skv_snapshot_open(skv_store *store, skv_snapshot **out, skv_io *io)
 {
     skv_code code = skv_store_enter(store, &io->error);
@@ -184,20 +180,22 @@ uint64_t skv_snapshot_seqno(const skv_snapshot *snapshot)
     return snapshot->seqno;
 }
 
+void skv_snapshot_close(skv_snapshot *snapshot)
+{
+    skv_store *store = snapshot->owner;
+    skv_error ignored;
+    if (skv_store_enter(store, &ignored) != SKV_OK)
+        return; /* closing the store ends all of its snapshots; in a forked child they are the parent's */
+    skv_snapshot_end(snapshot);
+    skv_flush_retire(&store->parts);
+    skv_store_leave(store);
+}
+
 void skv_snapshot_free(skv_snapshot *snapshot)
 {
-    skv_store *store;
-    skv_error ignored;
     if (!snapshot)
         return;
-    store = snapshot->owner;
-    if (atomic_load(&store->forked))
-        return; /* the parent's memory: its locks may be held by threads that do not exist here */
-    if (skv_store_enter(store, &ignored) == SKV_OK) {
-        skv_snapshot_end(snapshot);
-        skv_flush_retire(&store->parts);
-        skv_store_leave(store);
-    }
+    skv_snapshot_close(snapshot);
     if (snapshot->dead)
         skv_snapshot_release(snapshot);
 }
@@ -284,7 +282,7 @@ void skv_scan_free(skv_scan *scan)
     snapshot = skv_scan_snapshot(scan);
     store = snapshot->owner;
     if (atomic_load(&store->forked))
-        return;
+        return; /* the parent's memory: its locks may be held by threads that do not exist here */
     entered = skv_store_enter(store, &ignored) == SKV_OK;
     skv_lock(&snapshot->lock);
     skv_scan_end(scan);

@@ -95,6 +95,14 @@ uint32_t skv_shards(const skv_store *store)
     return store->manifest.shards;
 }
 
+void skv_options_read(const skv_store *store, skv_options *out)
+{
+    *out = store->in_force;
+    out->path = store->path;
+    out->weights = store->manifest.weights;
+    out->shards = store->manifest.shards;
+}
+
 uint64_t skv_hash(const char *data, size_t bytes, uint64_t seed)
 {
     return skv_hash64(data, bytes, seed);

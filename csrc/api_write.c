@@ -67,6 +67,12 @@ static skv_code delete_present(skv_store *store, skv_slice key, skv_read_use use
         skv_write write = {.ops = &op, .count = 1, .ack = ack};
         skv_version version;
         code = skv_read_version(&store->parts, key, use, io, &version, &io->error);
+        /* That the key is there, or not, is an answer like that of a read; our own sync covers it when there is one. */
+        if (version.wait_seqno && (code == SKV_NOT_FOUND || (code == SKV_OK && ack != SKV_ACK_DISK))) {
+            skv_code waited = skv_log_wait(store->parts.log, version.wait_seqno, SKV_SLICE_NS, &io->error);
+            if (waited != SKV_OK)
+                return waited == SKV_AGAIN ? SKV_BUSY : waited;
+        }
         if (code != SKV_OK)
             return code;
         op.record.value.bytes = 0;

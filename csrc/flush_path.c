@@ -41,11 +41,13 @@ static candidates look_at_lanes(skv_parts *parts)
 
 static bool log_is_long(skv_parts *parts)
 {
+    uint64_t bytes, segments;
     bool pinned;
+    skv_log_extent(parts->log, &bytes, &segments);
     skv_log_lock(parts->log);
     pinned = parts->snapshots != NULL; /* then no flush makes it shorter */
     skv_log_unlock(parts->log);
-    return !pinned && skv_log_bytes(parts->log) > LONG_LOG_BUDGETS * parts->pressure.budget_bytes;
+    return !pinned && (segments > SKV_SLOTS_MAX / 2 || bytes > LONG_LOG_BUDGETS * parts->pressure.budget_bytes);
 }
 
 static skv_lane *choose(skv_parts *parts)

@@ -151,3 +151,27 @@ skv_slots *skv_log_slots(skv_log *log)
 {
     return log->slots;
 }
+
+/* -- looking -------------------------------------------------------------------------------------------------------- */
+
+void skv_log_stats_read(skv_log *log, skv_stats *out)
+{
+    skv_lock(&log->lock);
+    out->seqno = log->next_seqno - 1;
+    out->durable_seqno = skv_log_durable(log);
+    out->log_bytes = log->live_bytes;
+    out->log_segments = log->live_segments;
+    out->syncs = log->syncs;
+    out->synced_bytes = log->synced_bytes;
+    memcpy(out->group_sizes, log->group_sizes, sizeof out->group_sizes);
+    memcpy(out->sync_us, log->sync_us, sizeof out->sync_us);
+    skv_unlock(&log->lock);
+}
+
+void skv_log_extent(skv_log *log, uint64_t *bytes, uint64_t *segments)
+{
+    skv_lock(&log->lock);
+    *bytes = log->live_bytes;
+    *segments = log->live_segments;
+    skv_unlock(&log->lock);
+}

@@ -96,7 +96,7 @@ skv_code skv_log_visit_records(skv_log *log, uint64_t from, uint64_t upto, skv_l
 
 skv_slots *skv_log_slots(skv_log *log);
 void skv_log_stats_read(skv_log *log, skv_stats *out);
-/* Bytes of live segments. */
-uint64_t skv_log_bytes(skv_log *log);
+/* Bytes of live segments, and how many these are. */
+void skv_log_extent(skv_log *log, uint64_t *bytes, uint64_t *segments);
 
 #endif

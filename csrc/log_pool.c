@@ -141,7 +141,8 @@ static skv_code make_segment(skv_log *log, uint64_t number, uint64_t bytes, skv_
     if (code != SKV_OK)
         return code;
     code = skv_os_sync_dir(log->dir, "log", err);
-    if (code != SKV_OK) {
+    if (code != SKV_OK) { /* a file whose name may vanish must hold nothing */
+        (void)skv_os_remove(log->dir, (*out)->name, NULL);
         skv_segment_free(*out);
         *out = NULL;
     }
@@ -381,29 +382,4 @@ skv_code skv_log_finish(skv_log *log, skv_error *err)
     }
     skv_unlock(&log->lock);
     return settle_all(log, 1, err);
-}
-
-/* -- looking -------------------------------------------------------------------------------------------------------- */
-
-void skv_log_stats_read(skv_log *log, skv_stats *out)
-{
-    skv_lock(&log->lock);
-    out->seqno = log->next_seqno - 1;
-    out->durable_seqno = skv_log_durable(log);
-    out->log_bytes = log->live_bytes;
-    out->log_segments = log->live_segments;
-    out->syncs = log->syncs;
-    out->synced_bytes = log->synced_bytes;
-    memcpy(out->group_sizes, log->group_sizes, sizeof out->group_sizes);
-    memcpy(out->sync_us, log->sync_us, sizeof out->sync_us);
-    skv_unlock(&log->lock);
-}
-
-uint64_t skv_log_bytes(skv_log *log)
-{
-    uint64_t bytes;
-    skv_lock(&log->lock);
-    bytes = log->live_bytes;
-    skv_unlock(&log->lock);
-    return bytes;
 }

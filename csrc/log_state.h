@@ -65,7 +65,7 @@ static inline bool skv_log_wants_spare(const skv_log *log)
 }
 /* Remember the first failure; every later write and wait meets it. Under the lock. */
 void skv_log_poison(skv_log *log, skv_code code, const skv_error *why);
-/* Make `segment` the active one. Under the lock, or alone. FULL when there is no slot. */
+/* Make `segment` the active one. Under the lock, or alone. BUSY when there is no slot. */
 skv_code skv_log_activate(skv_log *log, skv_segment *segment, uint64_t id, uint64_t first_seqno, skv_error *err);
 
 #endif

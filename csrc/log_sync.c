@@ -114,7 +114,7 @@ static void lead(skv_log *log)
     uint64_t began;
     commit_group group = take_group(log);
     unsigned followers, open = (unsigned)(log->group % 2);
-    bool heir;
+    bool heir, healthy;
     log->leading = true;
     skv_unlock(&log->lock);
     began = skv_now_ns();
@@ -130,13 +130,14 @@ static void lead(skv_log *log)
     log->leading = false;
     followers = log->waiting[1 - open];
     heir = log->waiting[open] > 0;
+    healthy = log->poison_code == SKV_OK; /* the side file can poison beside a good sync */
     if (!atomic_exchange(&log->mark_stale, true) || skv_log_wants_spare(log))
         skv_event_notify(&log->chore);
     if (log->async_seqno > skv_log_durable(log))
         skv_event_notify(&log->work);
     skv_unlock(&log->lock);
     /* One of the next group goes first: its sync overlaps with the waking of the others. Poisoned: everybody goes. */
-    if (heir && code == SKV_OK)
+    if (heir && healthy)
         skv_gate_open_one(&log->gates[open]);
     else if (heir)
         skv_gate_open(&log->gates[open]);

@@ -95,6 +95,7 @@ skv_code skv_read_version(skv_parts *parts, skv_slice key, skv_read_use use, voi
         skv_slots_pin(slots, position);
     skv_unlock(&lane->lock);
     if (found) {
+        must_wait(parts->log, &record, &out->wait_seqno);
         out->version = skv_record_deletes(&record) ? 0 : record.seqno;
         return read_log(slots, position, &record, use, context, err);
     }

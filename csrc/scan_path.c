@@ -17,13 +17,15 @@ typedef struct {
 
 struct skv_scan {
     skv_snapshot *snapshot; /* kept */
+    skv_scan *next, *previous; /* of the snapshot's; under its lock */
+    bool attached;
     int flags;
     bool proving; /* from end to end: every shard's digest can be proved */
     skv_slice start, stop; /* copies, in bounds */
     source *sources;
     uint32_t count, capacity;
     uint32_t *losers; /* losers[0] is the winner */
-    bool from_log; /* where the row in hand came from */
+    const char *file; /* where the row in hand came from */
     uint8_t bounds[];
 };
 
@@ -226,7 +228,7 @@ static skv_code next_key(skv_scan *scan, skv_record *out, bool *found, skv_error
         skv_code code;
         if (top->record.seqno <= scan->snapshot->seqno && (!visible || top->record.seqno > out->seqno)) {
             *out = top->record;
-            scan->from_log = top->run != NULL;
+            scan->file = top->run ? "log" : skv_shard_name(lane_of(scan, top)->shard);
             visible = true;
         }
         code = advance(scan, top, err);
@@ -255,7 +257,7 @@ static skv_code emit(const skv_scan *scan, const skv_record *record, skv_io *io)
     if (code != SKV_OK)
         return code;
     if (!skv_record_verify(record))
-        return skv_fail_at(&io->error, SKV_CORRUPT, scan->from_log ? "log" : "shards", 0, record->seqno,
+        return skv_fail_at(&io->error, SKV_CORRUPT, scan->file, 0, record->seqno,
                            "the record with seqno %llu fails its checksum", (unsigned long long)record->seqno);
     at = io->data + io->bytes;
     at = pack_bin(at, record->key);
@@ -295,6 +297,33 @@ static skv_slice keep_bound(uint8_t *room, skv_slice bound)
     return (skv_slice){room, bound.bytes};
 }
 
+static void attach(skv_scan *scan)
+{
+    scan->next = scan->snapshot->scans;
+    if (scan->next)
+        scan->next->previous = scan;
+    scan->snapshot->scans = scan;
+    scan->snapshot->detach = skv_scan_detach;
+    scan->attached = true;
+}
+
+void skv_scan_detach(skv_scan *scan)
+{
+    if (!scan->attached)
+        return;
+    for (uint32_t i = 0; i < scan->count; i++) {
+        skv_shard_cursor_close(lane_of(scan, &scan->sources[i])->shard, scan->sources[i].cursor);
+        scan->sources[i].cursor = NULL;
+    }
+    if (scan->next)
+        scan->next->previous = scan->previous;
+    if (scan->previous)
+        scan->previous->next = scan->next;
+    else
+        scan->snapshot->scans = scan->next;
+    scan->attached = false;
+}
+
 skv_code skv_scan_begin(skv_snapshot *snapshot, skv_slice start, skv_slice stop, int flags, skv_scan **out,
                         skv_error *err)
 {
@@ -304,6 +333,7 @@ skv_code skv_scan_begin(skv_snapshot *snapshot, skv_slice start, skv_slice stop,
     if (!scan)
         return skv_fail(err, SKV_NO_MEMORY, "out of memory");
     scan->snapshot = snapshot;
+    attach(scan);
     scan->flags = flags;
     scan->proving = !start.data && !stop.data;
     scan->start = keep_bound(scan->bounds, start);
@@ -327,12 +357,9 @@ skv_snapshot *skv_scan_snapshot(const skv_scan *scan)
 
 void skv_scan_end(skv_scan *scan)
 {
-    for (uint32_t i = 0; i < scan->count; i++) {
-        source *from = &scan->sources[i];
-        skv_run_release(from->run);
-        if (from->cursor && !scan->snapshot->dead)
-            skv_shard_cursor_close(lane_of(scan, from)->shard, from->cursor);
-    }
+    skv_scan_detach(scan);
+    for (uint32_t i = 0; i < scan->count; i++)
+        skv_run_release(scan->sources[i].run);
     skv_release(scan->losers);
     skv_release(scan->sources);
     skv_release(scan);

@@ -12,7 +12,8 @@ skv_code skv_scan_begin(skv_snapshot *snapshot, skv_slice start, skv_slice stop,
 /* Rows as a msgpack array in io->data: key, value, key, value ... or keys alone. Returns how many, 0 at the end; or what failed. */
 int64_t skv_scan_rows(skv_scan *scan, uint32_t rows_max, uint32_t bytes_max, skv_io *io);
 skv_snapshot *skv_scan_snapshot(const skv_scan *scan);
-/* Close the cursors; the snapshot must still be live, or dead before the call. */
+/* Close its cursors, and end; both under the snapshot's lock. Detached, it can only be ended. */
+void skv_scan_detach(skv_scan *scan);
 void skv_scan_end(skv_scan *scan);
 
 #endif

@@ -135,7 +135,7 @@ skv_code skv_segment_take_slot(skv_segment *segment, skv_slots *slots, skv_error
         atomic_store_explicit(&slots->bases[slot], segment->base, memory_order_release);
         return SKV_OK;
     }
-    return skv_fail(err, SKV_FULL, "the log has %d live segments; free old snapshots so that it can shrink",
+    return skv_fail(err, SKV_BUSY, "the log has %d live segments; close old snapshots so that it can shrink",
                     SKV_SLOTS_MAX);
 }
 

@@ -69,7 +69,7 @@ skv_code skv_segment_prepare(skv_segment *segment, skv_error *err);
 /* Map the file as it is, for replay. */
 skv_code skv_segment_map(skv_segment *segment, skv_error *err);
 void skv_segment_unmap(skv_segment *segment);
-/* Give it a slot, so that positions can name it. FULL when SKV_SLOTS_MAX segments are live. */
+/* Give it a slot, so that positions can name it. BUSY when SKV_SLOTS_MAX segments are live. */
 skv_code skv_segment_take_slot(skv_segment *segment, skv_slots *slots, skv_error *err);
 void skv_segment_give_slot(skv_segment *segment, skv_slots *slots);
 bool skv_segment_pinned(const skv_segment *segment, const skv_slots *slots);

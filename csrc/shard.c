@@ -9,7 +9,6 @@
 #include "os.h"
 
 #define READERS_MAX 4096
-#define MAP_BYTES_DEFAULT ((uint64_t)16 << 30)
 #define GROW_WAIT_NS SKV_NS_PER_S
 #define DATA_DBI 1 /* the main database: lmdb.h gives it this handle */
 
@@ -93,7 +92,7 @@ static skv_code open_env(skv_shard *shard, const skv_shard_place *place, skv_err
     int dead, rc = shard->lmdb->env_create(&shard->env);
     if (rc != 0)
         return skv_shard_fail(shard, rc, "make an environment", err);
-    rc = shard->lmdb->env_set_mapsize(shard->env, (size_t)(place->map_bytes ? place->map_bytes : MAP_BYTES_DEFAULT));
+    rc = shard->lmdb->env_set_mapsize(shard->env, (size_t)place->map_bytes);
     if (rc == 0)
         rc = shard->lmdb->env_set_maxreaders(shard->env, READERS_MAX);
     if (rc == 0)

@@ -80,10 +80,17 @@ skv_code skv_snapshot_take(skv_parts *parts, skv_snapshot **out, skv_error *err)
 
 void skv_snapshot_end(skv_snapshot *snapshot)
 {
-    if (snapshot->dead)
-        return;
+    bool ended;
+    skv_lock(&snapshot->lock);
+    ended = snapshot->dead;
     snapshot->dead = true;
-    release_views(snapshot);
+    while (!ended && snapshot->scans)
+        snapshot->detach(snapshot->scans);
+    if (!ended)
+        release_views(snapshot);
+    skv_unlock(&snapshot->lock);
+    if (ended)
+        return;
     skv_log_lock(snapshot->parts->log);
     unlink_snapshot(snapshot->parts, snapshot);
     skv_log_unlock(snapshot->parts->log);

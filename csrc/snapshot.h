@@ -15,12 +15,14 @@ struct skv_snapshot {
     uint64_t wait_seqno; /* of the newest disk-level record inside: durable before anything is read */
     uint64_t pin_seqno;  /* the log is needed from here on */
     uint64_t created_ns;
+    skv_scan *scans;               /* that read through it; under the lock */
+    void (*detach)(skv_scan *scan); /* makes a scan let go of its cursors */
     skv_lane_view views[];
 };
 
 /* owned: skv_snapshot_release. */
 skv_code skv_snapshot_take(skv_parts *parts, skv_snapshot **out, skv_error *err);
-/* Let go of everything it holds, once; then skv_snapshot_release frees the memory. */
+/* Let go of everything it holds, its scans' cursors first. Once; takes its lock. Then skv_snapshot_release frees the memory. */
 void skv_snapshot_end(skv_snapshot *snapshot);
 void skv_snapshot_release(skv_snapshot *snapshot);
 

@@ -1,6 +1,7 @@
 /* L4 house. Open, stop, close. FORMAT.md 2 has the order in which a store comes into being. */
 #include "store.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -14,6 +15,7 @@
 #define SEGMENT_BYTES_MIN ((uint64_t)4 << 20)
 #define SEGMENT_BYTES_MAX ((uint64_t)64 << 20)
 #define SEGMENT_BYTES_LEAST ((uint64_t)64 << 10)
+#define MAP_BYTES_DEFAULT ((uint64_t)16 << 30)
 #define BUDGET_DEFAULT ((uint64_t)256 << 20)
 #define BUDGET_LEAST ((uint64_t)1 << 20)
 
@@ -46,7 +48,10 @@ static skv_code open_root(skv_store *store, const skv_options *options, skv_erro
         if (code != SKV_OK)
             return code;
     }
-    return skv_os_open_dir(store->path, &store->dir, err);
+    code = skv_os_open_dir(store->path, &store->dir, err);
+    if (code == SKV_IO && err->sys_errno == ENOENT && !options->create)
+        return skv_fail(err, SKV_INVALID, "%s holds no store, and create is off", store->path);
+    return code;
 }
 
 static skv_code take_lock(skv_store *store, skv_error *err)
@@ -74,7 +79,7 @@ static skv_code take_lock(skv_store *store, skv_error *err)
 static skv_code open_lane(skv_store *store, uint32_t number, bool create, skv_error *err)
 {
     char name[SKV_NAME_MAX];
-    skv_shard_place place = {.lmdb = store->lmdb, .number = number, .map_bytes = store->map_bytes};
+    skv_shard_place place = {.lmdb = store->lmdb, .number = number, .map_bytes = store->in_force.map_bytes};
     size_t bytes = strlen(store->path) + SKV_NAME_MAX;
     char *path = skv_alloc(bytes);
     skv_shard *shard = NULL;
@@ -99,11 +104,10 @@ static skv_code open_lane(skv_store *store, uint32_t number, bool create, skv_er
     return skv_lane_create(&store->parts.lanes[number], shard, skv_log_slots(store->parts.log), err);
 }
 
-static skv_code open_parts(skv_store *store, const skv_options *options, bool create, skv_error *err)
+static skv_code open_parts(skv_store *store, bool create, skv_error *err)
 {
     skv_manifest *manifest = &store->manifest;
-    skv_log_sizes sizes = {options->segment_bytes_min ? options->segment_bytes_min : SEGMENT_BYTES_MIN,
-                           options->segment_bytes_max ? options->segment_bytes_max : SEGMENT_BYTES_MAX};
+    skv_log_sizes sizes = {store->in_force.segment_bytes_min, store->in_force.segment_bytes_max};
     skv_code code = skv_ring_create(manifest->weights, manifest->shards, &store->parts.ring, err);
     if (code == SKV_OK)
         code = skv_log_create(store->dir, manifest->store_id, sizes, &store->parts.log, err);
@@ -125,7 +129,7 @@ static skv_code found_store(skv_store *store, const skv_options *options, skv_er
     if (code == SKV_OK)
         code = skv_birth_directories(store, err);
     if (code == SKV_OK)
-        code = open_parts(store, options, true, err);
+        code = open_parts(store, true, err);
     if (code == SKV_OK)
         code = skv_replay_nothing(&store->parts, err);
     if (code == SKV_OK)
@@ -150,7 +154,7 @@ static skv_code adopt_store(skv_store *store, const skv_options *options, skv_er
         if (options->weights[i] != manifest->weights[i])
             return skv_fail(err, SKV_INVALID, "weights[%u] is %u, but the store has %u", i, options->weights[i],
                             manifest->weights[i]);
-    code = open_parts(store, options, false, err);
+    code = open_parts(store, false, err);
     if (code == SKV_OK)
         code = skv_replay(&store->parts, &store->replayed_records, err);
     if (code == SKV_OK)
@@ -158,18 +162,27 @@ static skv_code adopt_store(skv_store *store, const skv_options *options, skv_er
     return code;
 }
 
-static skv_code check_options(const skv_options *options, skv_error *err)
+static skv_options fill_options(const skv_options *asked)
 {
-    uint64_t least = options->segment_bytes_min ? options->segment_bytes_min : SEGMENT_BYTES_MIN;
-    uint64_t most = options->segment_bytes_max ? options->segment_bytes_max : SEGMENT_BYTES_MAX;
-    if (options->unflushed_bytes && options->unflushed_bytes < BUDGET_LEAST)
+    skv_options full = *asked;
+    full.segment_bytes_min = asked->segment_bytes_min ? asked->segment_bytes_min : SEGMENT_BYTES_MIN;
+    full.segment_bytes_max = asked->segment_bytes_max ? asked->segment_bytes_max : SEGMENT_BYTES_MAX;
+    full.unflushed_bytes = asked->unflushed_bytes ? asked->unflushed_bytes : BUDGET_DEFAULT;
+    full.map_bytes = asked->map_bytes ? asked->map_bytes : MAP_BYTES_DEFAULT;
+    return full;
+}
+
+static skv_code check_options(const skv_options *full, skv_error *err)
+{
+    if (full->unflushed_bytes < BUDGET_LEAST)
         return skv_fail(err, SKV_INVALID, "unflushed_bytes is %llu; at least %llu",
-                        (unsigned long long)options->unflushed_bytes, (unsigned long long)BUDGET_LEAST);
-    if (least < SEGMENT_BYTES_LEAST || most < least || most > (uint64_t)1 << 31 || least % SKV_PAGE_BYTES ||
-        most % SKV_PAGE_BYTES)
+                        (unsigned long long)full->unflushed_bytes, (unsigned long long)BUDGET_LEAST);
+    if (full->segment_bytes_min < SEGMENT_BYTES_LEAST || full->segment_bytes_max < full->segment_bytes_min ||
+        full->segment_bytes_max > (uint64_t)1 << 31 || full->segment_bytes_min % SKV_PAGE_BYTES ||
+        full->segment_bytes_max % SKV_PAGE_BYTES)
         return skv_fail(err, SKV_INVALID, "log segments of %llu to %llu bytes: from 64 KiB to 2 GiB, whole pages",
-                        (unsigned long long)least, (unsigned long long)most);
-    if (options->weights && !options->shards)
+                        (unsigned long long)full->segment_bytes_min, (unsigned long long)full->segment_bytes_max);
+    if (full->weights && !full->shards)
         return skv_fail(err, SKV_INVALID, "weights need shards");
     return SKV_OK;
 }
@@ -195,7 +208,8 @@ static skv_code open_store(skv_store *store, const skv_options *options, skv_err
 
 skv_code skv_open(const skv_options *options, skv_store **out, skv_error *err)
 {
-    skv_code code = check_options(options, err);
+    skv_options full = fill_options(options);
+    skv_code code = check_options(&full, err);
     skv_store *store;
     *out = NULL;
     if (code != SKV_OK)
@@ -210,9 +224,9 @@ skv_code skv_open(const skv_options *options, skv_store **out, skv_error *err)
     memcpy(store->path, options->path, strlen(options->path));
     store->dir = store->lock_fd = -1;
     store->lmdb = options->lmdb;
-    store->map_bytes = options->map_bytes;
+    store->in_force = full;
     store->readonly = options->readonly != 0;
-    skv_pressure_create(&store->parts.pressure, options->unflushed_bytes ? options->unflushed_bytes : BUDGET_DEFAULT);
+    skv_pressure_create(&store->parts.pressure, full.unflushed_bytes);
     code = open_store(store, options, err);
     if (code != SKV_OK) {
         atomic_store(&store->state, SKV_STATE_STOPPING);

@@ -21,7 +21,7 @@ struct skv_store {
     int dir;
     int lock_fd;
     const skv_lmdb *lmdb;
-    uint64_t map_bytes;
+    skv_options in_force; /* with the defaults filled in */
     skv_manifest manifest;
     skv_parts parts;
     uint64_t replayed_records;

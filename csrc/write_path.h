@@ -26,6 +26,7 @@ typedef struct {
 typedef struct {
     uint64_t version;    /* 0: absent */
     uint64_t generation; /* of the lane, when the shard was read */
+    uint64_t wait_seqno; /* what the answer rests on must be durable before it is given; 0: it is */
     bool below;          /* the answer came from the shard, not from the log */
 } skv_version;
 

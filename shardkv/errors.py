@@ -103,7 +103,13 @@ class FormatError(Error):
 
 
 class DiskError(Error, OSError):
-    """The operating system failed a file call."""
+    """The operating system failed a file call; `errno` says how."""
+
+    def __init__(
+        self, text: str, *, file: str = "", offset: int = 0, seqno: int = 0, sys_errno: int = 0
+    ) -> None:
+        super().__init__(text, file=file, offset=offset, seqno=seqno, sys_errno=sys_errno)
+        self.errno = sys_errno or None
 
     def __str__(self) -> str:
         return Error.__str__(self)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 
+from shardkv.errors import InvalidError
 from shardkv.options import WRITE_TIMEOUT, Ack, check_ack, check_options, check_timeout
 from shardkv.registry import registry
 from shardkv.store import Store
@@ -44,12 +45,14 @@ def open(
         shards=shards,
         weights=weights,
         unflushed_bytes=unflushed_bytes,
-        create=create,
+        create=create and not readonly,
         readonly=readonly,
         segment_bytes=segment_bytes,
         map_bytes=map_bytes,
     )
     check_ack(ack)
     timeout = check_timeout(write_timeout)
-    name = os.path.abspath(os.fspath(path))
+    name = os.path.abspath(os.fsdecode(path))
+    if "\0" in name:
+        raise InvalidError("the path holds a NUL character")
     return Store(name, registry.acquire(name, options), ack, timeout)

@@ -61,21 +61,17 @@ def check_options(
 
     Raises: TypeError; InvalidError (range; the rest is checked by the engine, against the store).
     """
-    for name, value in (
-        ("shards", shards),
-        ("unflushed_bytes", unflushed_bytes),
-        ("map_bytes", map_bytes),
+    for name, value, most in (
+        ("shards", shards, 256),
+        ("unflushed_bytes", unflushed_bytes, 1 << 46),
+        ("map_bytes", map_bytes, 1 << 46),
     ):
-        if value is not None and (not isinstance(value, int) or isinstance(value, bool)):
-            raise TypeError(f"{name} must be an int, not {type(value).__name__}")
-        if value is not None and not 0 < value < 1 << 62:
-            raise InvalidError(f"{name} is {value}; it must be positive and below 2**62")
-    if shards is not None and shards > 256:
-        raise InvalidError(f"shards is {shards}; it must be 1..256")
-    if weights is not None and (shards is None or len(weights) != shards):
-        raise InvalidError("weights needs shards, and one weight for each of them")
-    if weights is not None and not all(isinstance(w, int) and 0 < w <= 64 for w in weights):
-        raise InvalidError("every weight must be an int in 1..64")
+        if value is not None:
+            check_int(name, value, most)
+    if weights is not None:
+        check_weights(weights, shards)
+    if segment_bytes is not None:
+        check_segment_bytes(segment_bytes)
     return Options(
         shards=shards,
         weights=None if weights is None else tuple(weights),
@@ -85,6 +81,30 @@ def check_options(
         segment_bytes=segment_bytes,
         map_bytes=map_bytes,
     )
+
+
+def check_int(name: str, value: object, most: int) -> None:
+    """Raise unless `value` is an int in 1..most."""
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise TypeError(f"{name} must be an int, not {type(value).__name__}")
+    if not 0 < value <= most:
+        raise InvalidError(f"{name} is {value}; it must be 1..{most}")
+
+
+def check_weights(weights: Sequence[int], shards: int | None) -> None:
+    """Raise unless there is one int in 1..64 for each shard."""
+    if shards is None or len(weights) != shards:
+        raise InvalidError("weights needs shards, and one weight for each of them")
+    for i, weight in enumerate(weights):
+        check_int(f"weights[{i}]", weight, 64)
+
+
+def check_segment_bytes(segment_bytes: object) -> None:
+    """Raise unless this is a pair of sizes; their range is the engine's matter."""
+    if not isinstance(segment_bytes, tuple) or len(segment_bytes) != 2:
+        raise TypeError("segment_bytes must be a tuple of two ints: smallest and largest segment")
+    for name, value in zip(("smallest", "largest"), segment_bytes, strict=True):
+        check_int(f"the {name} of segment_bytes", value, 1 << 31)
 
 
 def check_ack(ack: str) -> None:

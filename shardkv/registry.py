@@ -64,14 +64,22 @@ class Registry:
             shared.users -= 1
             if shared.users > 0:
                 return
-        try:
-            if flush:
-                shared.engine.flush()
-        finally:
-            # Only now may a new open find the place free: two engines must never share a directory.
-            with self._lock:
-                if shared.users == 0 and self._open.get(shared.place) is shared:
+        with shared.closing:
+            if self._open.get(shared.place) is not shared:
+                return  # opened and closed once more meanwhile: that close was quicker
+            try:
+                if flush:
+                    shared.engine.flush()
+            finally:
+                self._drop(shared)
+
+    def _drop(self, shared: Shared) -> None:
+        # Under the lock to the end: a new open must find the engine whole, or the directory free.
+        with self._lock:
+            if shared.users == 0:
+                try:
                     shutdown(shared)
+                finally:
                     del self._open[shared.place]
 
     def _forked(self) -> None:
@@ -82,7 +90,7 @@ class Registry:
 
     def _exit(self) -> None:
         for shared in list(self._open.values()):
-            with contextlib.suppress(Error):
+            with contextlib.suppress(Error), shared.closing:
                 shutdown(shared)
         self._open.clear()
 
@@ -95,12 +103,11 @@ def place_of(path: str) -> Place:
 
 def shutdown(shared: Shared) -> None:
     """Stop the engine, join its threads, release its files. Everything appended is synced first."""
-    with shared.closing:
-        try:
-            shared.engine.stop()
-        finally:
-            shared.workers.join()
-            shared.engine.close()
+    try:
+        shared.engine.stop()
+    finally:
+        shared.workers.join()
+        shared.engine.close()
 
 
 registry = Registry()

@@ -10,6 +10,7 @@ import msgpack
 
 from shardkv import _native
 from shardkv._native import Engine, as_bytes
+from shardkv.errors import InvalidError
 
 FIRST_ROWS = 64
 MOST_ROWS = 4096
@@ -46,8 +47,10 @@ def rows(
     values: bool,
 ) -> Iterator[Any]:
     """Begin a scan now and return the iterator over its rows."""
-    if limit is not None and (not isinstance(limit, int) or limit < 0):
-        raise TypeError("limit must be an int, 0 or more")
+    if limit is not None and (not isinstance(limit, int) or isinstance(limit, bool)):
+        raise TypeError(f"limit must be an int, not {type(limit).__name__}")
+    if limit is not None and limit < 0:
+        raise InvalidError(f"limit is {limit}; it must be 0 or more")
     start, stop = limits
     if limit == 0 or stop == b"" or (start is not None and stop is not None and start >= stop):
         return iter(())

@@ -28,10 +28,11 @@ class Snapshot:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._handle: Any = engine.open_snapshot()
+        self._closed = False
         self.seqno: int = _native.snapshot_seqno(self._handle)
 
     def _live(self) -> Any:
-        if self._handle is None:
+        if self._closed:
             raise ClosedError("the snapshot is closed")
         return self._handle
 
@@ -81,9 +82,9 @@ class Snapshot:
 
     def close(self) -> None:
         """Let go of the cut. Idempotent."""
-        handle, self._handle = self._handle, None
-        if handle is not None:
-            _native.release(handle)
+        if not self._closed:
+            self._closed = True
+            _native.close_snapshot(self._handle)
 
     def __enter__(self) -> Self:
         return self
@@ -97,4 +98,4 @@ class Snapshot:
         self.close()
 
     def __repr__(self) -> str:
-        return f"<shardkv.Snapshot seqno={self.seqno}{' closed' if self._handle is None else ''}>"
+        return f"<shardkv.Snapshot seqno={self.seqno}{' closed' if self._closed else ''}>"

@@ -169,7 +169,7 @@ void skv_run_flush(skv_store *store);
  * AGAIN, BUSY, KEY_TOO_LONG, VALUE_TOO_LARGE, INVALID (empty key), FULL, POISONED, READ_ONLY, CLOSED, FORKED. */
 int64_t skv_put(skv_store *store, const char *key, size_t key_bytes, const char *value, size_t value_bytes, int ack,
                  skv_io *io);
-/* Delete a key that exists; NOT_FOUND appends nothing. The answer is exact under concurrency. */
+/* Delete a key that exists; NOT_FOUND appends nothing. The answer is exact under concurrency, and durable as a read is. */
 skv_code skv_delete(skv_store *store, const char *key, size_t key_bytes, int ack, skv_io *io);
 /* The same, with the value that was deleted in io->data, io->bytes. */
 skv_code skv_pop(skv_store *store, const char *key, size_t key_bytes, int ack, skv_io *io);
@@ -191,7 +191,8 @@ skv_code skv_flush_upto(skv_store *store, uint64_t seqno, uint32_t slice_ms, skv
 /* -- reading -------------------------------------------------------------------------------------------------------- */
 
 /* Copy the value of key into io->data and return its length. snapshot NULL: the latest.
- * Negative: NOT_FOUND, CORRUPT, POISONED (the writer's sync failed), CLOSED, FORKED, INVALID, KEY_TOO_LONG. */
+ * Negative: NOT_FOUND, CORRUPT, POISONED (the writer's sync failed), CLOSED, FORKED, INVALID, KEY_TOO_LONG, AGAIN: what
+ * was found is not durable yet; wait for io->seqno and call again. */
 int64_t skv_get(skv_store *store, skv_snapshot *snapshot, const char *key, size_t key_bytes, skv_io *io);
 /* OK or NOT_FOUND, else as skv_get; returns no value. */
 skv_code skv_contains(skv_store *store, skv_snapshot *snapshot, const char *key, size_t key_bytes, skv_io *io);
@@ -200,9 +201,12 @@ int64_t skv_get_many(skv_store *store, skv_snapshot *snapshot, const char *blob,
 /* Number of keys, exact at one moment. */
 int64_t skv_count(skv_store *store, skv_io *io);
 
-/* One cut across all shards. owned: skv_snapshot_free. It must be freed before its store is. */
+/* One cut across all shards. AGAIN: it is there, and io->seqno has to be waited for before it is read.
+ * owned: skv_snapshot_free, when no call uses it any more, after its scans and before its store. */
 skv_code skv_snapshot_open(skv_store *store, skv_snapshot **out, skv_io *io);
 uint64_t skv_snapshot_seqno(const skv_snapshot *snapshot);
+/* Let go of the cut; later reads through it, and scans of it, answer CLOSED. Any thread, any time. Idempotent. */
+void skv_snapshot_close(skv_snapshot *snapshot);
 void skv_snapshot_free(skv_snapshot *snapshot);
 
 /* Ordered scan of [start, stop) over all shards; NULL start or stop: open end. snapshot NULL: of now; else kept until
@@ -219,6 +223,8 @@ void skv_scan_free(skv_scan *scan);
 
 int64_t skv_shard_of(skv_store *store, const char *key, size_t key_bytes, skv_io *io);
 uint32_t skv_shards(const skv_store *store);
+/* The options in force: what was stored or asked for, or the defaults. out->weights is kept by the store until skv_free. */
+void skv_options_read(const skv_store *store, skv_options *out);
 skv_code skv_stats_read(skv_store *store, skv_stats *out, skv_io *io);
 skv_code skv_shard_stats_read(skv_store *store, uint32_t shard, skv_shard_stats *out, skv_io *io);
 /* Fill at most capacity entries, oldest first; returns how many. */

@@ -19,7 +19,14 @@ from shardkv._native.codes import (
 )
 from shardkv._native.crossing import Workspace, as_bytes, pack
 from shardkv._native.lmdb import find_lmdb_module, lmdb_version, load_lmdb
-from shardkv._native.looking import Looking, hash64, release, ring_pick, snapshot_seqno
+from shardkv._native.looking import (
+    Looking,
+    close_snapshot,
+    hash64,
+    release,
+    ring_pick,
+    snapshot_seqno,
+)
 from shardkv._native.reading import Reading
 from shardkv._native.writing import Writing
 
@@ -38,6 +45,7 @@ __all__ = [
     "Engine",
     "Workspace",
     "as_bytes",
+    "close_snapshot",
     "error_from",
     "find_lmdb_module",
     "hash64",

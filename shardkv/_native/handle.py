@@ -20,6 +20,7 @@ class Handle:
         self.options = options
         self.lmdb = load_lmdb(find_lmdb_module())
         self.handle = self._open(path)
+        self.options = self._in_force()
         self._idle: list[Workspace] = []
 
     def _open(self, path: str) -> Any:
@@ -41,6 +42,19 @@ class Handle:
         if lib.skv_open(asked, out, err) != 0:
             raise error_from(err)
         return owned(out[0], lib.skv_free, self.lmdb)
+
+    def _in_force(self) -> Options:
+        full = ffi.new("skv_options *")
+        lib.skv_options_read(self.handle, full)
+        return Options(
+            shards=full.shards,
+            weights=tuple(full.weights[i] for i in range(full.shards)),
+            unflushed_bytes=full.unflushed_bytes,
+            create=self.options.create,
+            readonly=self.options.readonly,
+            segment_bytes=(full.segment_bytes_min, full.segment_bytes_max),
+            map_bytes=full.map_bytes,
+        )
 
     def take(self) -> Workspace:
         """Borrow a workspace for one call."""

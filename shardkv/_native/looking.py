@@ -77,8 +77,13 @@ class Looking(Handle):
 
 
 def release(handle: Any) -> None:
-    """Free a snapshot or scan now instead of with its last reference."""
+    """Free a scan now instead of with its last reference."""
     ffi.release(handle)
+
+
+def close_snapshot(handle: Any) -> None:
+    """Let go of a snapshot's cut; its memory lives as long as somebody refers to it."""
+    lib.skv_snapshot_close(handle)
 
 
 def snapshot_seqno(handle: Any) -> int:

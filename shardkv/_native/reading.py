@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import msgpack
@@ -29,15 +30,16 @@ class Reading(Handle):
         if n == NOT_FOUND:
             idle.append(ws)
             return None
-        return self._read(n, ws)
+        return self._read(n, ws, lambda: _get(self.handle, snapshot, key, len(key), ws.c))
 
-    def _read(self, n: int, ws: Workspace) -> bytes:
-        """Finish a read: wait for a record that is not durable yet, copy what was found."""
-        if n == AGAIN:
+    def _read(self, n: int, ws: Workspace, again: Callable[[], int]) -> bytes | None:
+        """Finish a read: what was found may not be durable yet, then wait and look `again`."""
+        while n == AGAIN:
             self.wait(int(ws.c.seqno))
-        elif n < 0:
+            n = again()
+        if n < 0 and n != NOT_FOUND:
             raise error_from(ws.c.error)
-        value = ws.data()
+        value = None if n == NOT_FOUND else ws.data()
         self.give(ws)
         return value
 
@@ -54,9 +56,11 @@ class Reading(Handle):
     def get_many(self, snapshot: Any, blob: bytes) -> list[bytes | None]:
         """Return the values of a packed list of keys, None where absent."""
         ws = self.take()
-        values: list[bytes | None] = msgpack.unpackb(
-            self._read(lib.skv_get_many(self.handle, snapshot, blob, len(blob), ws.c), ws)
-        )
+
+        def call() -> int:
+            return int(lib.skv_get_many(self.handle, snapshot, blob, len(blob), ws.c))
+
+        values: list[bytes | None] = msgpack.unpackb(self._read(call(), ws, call) or b"\x90")
         return values
 
     def count(self) -> int:

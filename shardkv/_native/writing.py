@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from shardkv import errors
 from shardkv._core import lib
-from shardkv._native.codes import AGAIN, BUSY, NOT_FOUND, error_from
+from shardkv._native.codes import AGAIN, BUSY, DISK, NOT_FOUND, error_from
 from shardkv._native.crossing import Workspace
 from shardkv._native.handle import Handle
 
@@ -95,14 +95,17 @@ class Writing(Handle):
 
     def delete_many(self, blob: bytes, ack: int, timeout: float) -> int:
         """Delete the keys of a packed list; return how many were there."""
-        ws, deleted = self.take(), 0
+        ws, deleted, newest = self.take(), 0, 0
 
         def call() -> int:
-            nonlocal deleted
+            nonlocal deleted, newest
             code = int(lib.skv_delete_many(self.handle, blob, len(blob), ack, ws.c))
             if code in (0, AGAIN, BUSY):
                 deleted += ws.c.bytes
+                newest = max(newest, ws.c.seqno)
             return code
 
         self.settle(call(), ws, timeout, call)
+        if ack == DISK:
+            self.wait(newest)  # deletes of a round that then had no room are part of this call too
         return deleted

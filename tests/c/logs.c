@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "check.h"
+#include "log_state.h"
 #include "scratch.h"
 
 const uint8_t logs_id[SKV_STORE_ID_BYTES] = "a store for test";
@@ -16,7 +17,6 @@ skv_log *logs_found(int dir, skv_log_sizes sizes)
     CHECK_OK(skv_log_found(log, &err), &err);
     CHECK_OK(skv_log_start(log, 1, 0, &err), &err);
     CHECK_OK(skv_log_sync_start(log, &err), &err);
-    CHECK_OK(skv_log_tend(log, &err), &err);
     return log;
 }
 
@@ -74,6 +74,12 @@ void logs_sync(skv_log *log)
     CHECK_EQ(skv_log_durable(log), skv_log_last(log));
 }
 
+skv_code logs_mark(skv_log *log, skv_error *err)
+{
+    log->marked_ns = 0;
+    return skv_log_tend(log, err);
+}
+
 /* -- recovery ------------------------------------------------------------------------------------------------------- */
 
 skv_code logs_scan(int dir, uint64_t proof_seqno, skv_log **out, skv_log_found_tail *tail, skv_error *err)
@@ -108,7 +114,7 @@ static skv_code write_tail_again(skv_log *log, const skv_log_found_tail *tail, s
         code = skv_log_sync_start(log, err);
     if (code == SKV_OK)
         CHECK_EQ(skv_log_durable(log), tail->last_seqno);
-    return code == SKV_OK ? skv_log_tend(log, err) : code;
+    return code;
 }
 
 skv_code logs_recover(int dir, uint64_t proof_seqno, skv_log **out, skv_log_found_tail *tail, skv_error *err)

@@ -16,12 +16,14 @@ skv_code logs_try(skv_log *log, unsigned life, size_t bytes, skv_error *err);
 void logs_append(skv_log *log, unsigned life, uint64_t count);
 /* Make all that was appended durable. */
 void logs_sync(skv_log *log);
+/* Tend, and write the side file now, however short the last time ago. */
+skv_code logs_mark(skv_log *log, skv_error *err);
 
 /* Open a log and scan it; on failure *out is NULL. */
 skv_code logs_scan(int dir, uint64_t proof_seqno, skv_log **out, skv_log_found_tail *tail, skv_error *err);
 /* Records from..upto of a scanned log must be there, once, in order, whole, and written by this life. */
 void logs_check(skv_log *log, unsigned life, uint64_t from, uint64_t upto);
-/* Scan, start a fresh segment, write the unproven tail again, tend: the log takes appends. */
+/* Scan, start a fresh segment, write the unproven tail again: the log takes appends. */
 skv_code logs_recover(int dir, uint64_t proof_seqno, skv_log **out, skv_log_found_tail *tail, skv_error *err);
 /* A scan must find exactly the records 1..upto of this life. */
 void logs_expect(int dir, unsigned life, uint64_t upto);

@@ -243,13 +243,13 @@ static void test_memory_writers_are_synced_by_the_loop(void)
     skv_log_note_disk(log);
     skv_log_unlock(log);
     logs_append(log, 1, 3);
-    skv_log_sync_round(log, 0); /* nobody asked */
+    skv_log_sync_round(log, skv_log_sync_read(log), 0); /* nobody asked */
     CHECK_EQ(skv_log_durable(log), 0);
     skv_log_lock(log);
     skv_log_want_sync(log);
     CHECK_EQ(skv_log_last_disk(log), 2);
     skv_log_unlock(log);
-    skv_log_sync_round(log, SKV_NS_PER_S);
+    skv_log_sync_round(log, skv_log_sync_read(log), SKV_NS_PER_S);
     CHECK_EQ(skv_log_durable(log), 5);
     skv_log_free(log);
     scratch_remove(dir, PLACE);

@@ -119,7 +119,7 @@ static void test_the_side_file_proves_the_last_frame(void)
     size_t at;
     logs_append(log, 1, GROUP_RECORDS);
     logs_sync(log);
-    CHECK_OK(skv_log_tend(log, &err), &err);
+    CHECK_OK(logs_mark(log, &err), &err);
     skv_log_free(log);
     at = tear_frame(dir, 0, SKV_FRAME_HEADER_BYTES);
     expect_refusal(dir, 0, FIRST, at, 1);

@@ -23,7 +23,7 @@ static int make_log(bool with_mark)
         logs_sync(log);
     }
     if (with_mark)
-        CHECK_OK(skv_log_tend(log, &err), &err);
+        CHECK_OK(logs_mark(log, &err), &err);
     skv_log_free(log);
     return dir;
 }
@@ -112,7 +112,7 @@ static void test_a_flip_in_any_segment_is_noticed(void)
     skv_log *log = logs_found(dir, logs_small);
     logs_append(log, 1, 150);
     logs_sync(log);
-    CHECK_OK(skv_log_tend(log, &err), &err);
+    CHECK_OK(logs_mark(log, &err), &err);
     skv_log_free(log);
     scratch_save(dir, &copy);
     for (int i = 0; i < copy.count; i++) {

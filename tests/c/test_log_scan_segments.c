@@ -24,7 +24,7 @@ static int make_segments(void)
         logs_append(log, 1, 5);
         logs_sync(log);
     }
-    CHECK_OK(skv_log_tend(log, &err), &err);
+    CHECK_OK(logs_mark(log, &err), &err);
     skv_log_stats_read(log, &stats);
     CHECK(stats.log_segments >= 3);
     skv_log_free(log);
@@ -54,12 +54,12 @@ static void copy_file(int dir, const char *from, const char *to)
     free(file);
 }
 
-/* Change a header field and make its checksum right again. */
-static void change_header(int dir, const char *name, size_t at, uint8_t value)
+/* Change some bits of a header field and make its checksum right again. */
+static void change_header(int dir, const char *name, size_t at, uint8_t bits)
 {
     size_t bytes;
     uint8_t *file = scratch_read(dir, name, &bytes);
-    file[at] = value;
+    file[at] ^= bits;
     skv_store64(file + SKV_SEGMENT_CHECKSUM,
                 skv_hash64(file + SKV_SEGMENT_VERSION, SKV_SEGMENT_FRAMES - SKV_SEGMENT_VERSION, 0));
     scratch_write(dir, name, file, bytes, 0);
@@ -98,7 +98,7 @@ static void test_missing_last_segments_refuse(void)
 static void test_a_segment_of_another_store_refuses(void)
 {
     int dir = make_segments();
-    change_header(dir, SECOND, SKV_SEGMENT_STORE_ID, 'A');
+    change_header(dir, SECOND, SKV_SEGMENT_STORE_ID, 1);
     expect_refusal(dir, SKV_CORRUPT, SECOND);
 }
 
@@ -123,6 +123,7 @@ static void test_two_files_with_one_segment_refuse(void)
     copy_file(dir, SECOND, "log/00000077.log");
     CHECK_EQ(logs_scan(dir, 0, &log, &tail, &err), SKV_CORRUPT);
     CHECK(strcmp(err.file, SECOND) == 0 || strcmp(err.file, "log/00000077.log") == 0);
+    CHECK(strstr(err.text, "two files"));
     scratch_remove(dir, PLACE);
 }
 
@@ -163,10 +164,10 @@ static void test_a_segment_that_does_not_continue_its_predecessor_refuses(void)
     change_header(dir, SECOND, SKV_SEGMENT_PREVIOUS, 1);
     expect_refusal(dir, SKV_CORRUPT, SECOND);
     dir = make_segments();
-    change_header(dir, SECOND, SKV_SEGMENT_FIRST_SEQNO, 1);
+    change_header(dir, SECOND, SKV_SEGMENT_FIRST_SEQNO, 2);
     expect_refusal(dir, SKV_CORRUPT, SECOND);
     dir = make_segments();
-    change_header(dir, FIRST, SKV_SEGMENT_FIRST_SEQNO, 2);
+    change_header(dir, FIRST, SKV_SEGMENT_FIRST_SEQNO, 3);
     expect_refusal(dir, SKV_CORRUPT, FIRST);
 }
 
@@ -177,7 +178,7 @@ static void test_an_unknown_version_is_refused_and_left_alone(void)
     skv_log_found_tail tail;
     skv_log *log;
     int dir = make_segments();
-    change_header(dir, SECOND, SKV_SEGMENT_VERSION, SKV_FORMAT_VERSION + 1);
+    change_header(dir, SECOND, SKV_SEGMENT_VERSION, 0x80);
     scratch_save(dir, &before);
     CHECK_EQ(logs_scan(dir, 0, &log, &tail, &err), SKV_FORMAT);
     scratch_save(dir, &after);

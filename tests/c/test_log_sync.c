@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "check.h"
+#include "log_state.h"
 #include "logs.h"
 #include "scratch.h"
 
@@ -40,7 +41,7 @@ static void test_a_failed_sync_poisons_and_is_never_tried_again(void)
     skv_log_lock(log);
     skv_log_want_sync(log);
     skv_log_unlock(log);
-    skv_log_sync_round(log, 0);
+    skv_log_sync_round(log, skv_log_sync_read(log), 0);
     CHECK_EQ(skv_log_durable(log), 5);
     CHECK_EQ(skv_log_last(log), 10);
     CHECK_EQ(skv_os_calls(), 0);
@@ -131,6 +132,11 @@ static void test_the_first_failure_is_the_one_that_is_told(void)
     CHECK_EQ(skv_log_tend(log, &err), SKV_POISONED);
     CHECK_EQ(err.sys_errno, ENOSPC);
     CHECK(strstr(err.text, strerror(ENOSPC)));
+    skv_log_lock(log);
+    skv_log_poison(log, SKV_IO, &(skv_error){.text = "another one"}); /* the side file's, at the same moment */
+    skv_log_unlock(log);
+    CHECK_EQ(skv_log_health(log, &err), SKV_POISONED);
+    CHECK_EQ(err.sys_errno, ENOSPC);
     skv_os_fail(0, SKV_FAULT_NONE, 0, 0);
     skv_log_free(log);
     scratch_remove(dir, PLACE);
@@ -144,9 +150,10 @@ static void test_a_side_file_that_cannot_be_written_poisons(void)
         skv_error err = {0};
         skv_log *log = logs_found(dir, logs_small);
         logs_append(log, 1, 3);
+        CHECK_OK(skv_log_tend(log, &err), &err); /* the spare is there */
         logs_sync(log);
         skv_os_fail(nth, SKV_FAULT_ERROR, EIO, 0);
-        CHECK_EQ(skv_log_tend(log, &err), SKV_IO);
+        CHECK_EQ(logs_mark(log, &err), SKV_IO);
         skv_os_fail(0, SKV_FAULT_NONE, 0, 0);
         expect_poisoned(log, 4);
         CHECK_EQ(logs_try(log, 1, 4, &err), SKV_POISONED);

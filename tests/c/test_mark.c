@@ -21,7 +21,7 @@ static int open_mark(int dir)
 
 static skv_mark mark_of(uint64_t generation)
 {
-    return (skv_mark){generation, 10 * generation, 3 * generation, 7 * generation};
+    return (skv_mark){generation, 10 * generation, 3 * generation, 7 * generation, 5 * generation};
 }
 
 static void write_mark(int fd, uint64_t generation)
@@ -40,6 +40,7 @@ static void expect_generation(int fd, uint64_t generation)
     CHECK_EQ(mark.durable_seqno, wanted.durable_seqno);
     CHECK_EQ(mark.first_segment_id, wanted.first_segment_id);
     CHECK_EQ(mark.first_seqno, wanted.first_seqno);
+    CHECK_EQ(mark.closed_segment_id, wanted.closed_segment_id);
 }
 
 static void test_the_newest_slot_answers_and_the_one_before_is_kept(void)

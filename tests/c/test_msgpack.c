@@ -117,7 +117,7 @@ static void test_strings(void)
 static void test_other_kinds_are_named(void)
 {
     static const uint8_t others[] = {0xc1, 0xc2, 0xc3, 0xca, 0xcb, 0xd0, 0xd1, 0xd2, 0xd3, 0xe0, 0xff, 0xc7, 0xd4, 0xd8};
-    uint8_t nil = SKV_MP_NIL_BYTE, pair = SKV_MP_PAIR_BYTE;
+    uint8_t nil = SKV_MP_NIL_BYTE, pair = 0x92;
     skv_unpack in = reader(&nil, 1);
     CHECK_EQ(skv_unpack_kind(&in), SKV_MP_NIL);
     in = reader(&pair, 1);

@@ -10,7 +10,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Any, Self
 
@@ -146,13 +146,16 @@ class Children:
         """Run `work` on every item, a few at a time; returns how many. An error comes out."""
         running: list[Future[None]] = []
         total = 0
-        for item in items:
-            running.append(self._pool.submit(work, item))
-            total += 1
-            while len(running) > 2 * len(self._children):
+        try:
+            for item in items:
+                running.append(self._pool.submit(work, item))
+                total += 1
+                while len(running) > 2 * len(self._children):
+                    running.pop(0).result()
+            while running:
                 running.pop(0).result()
-        for future in running:
-            future.result()
+        finally:
+            wait([future for future in running if not future.cancel()])
         return total
 
     def close(self) -> None:

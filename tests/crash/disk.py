@@ -24,6 +24,9 @@ class Change:
     end: int = 0  # a write reaches this far
     size: int | None = None  # a truncation sets it
     doomed: bool = False  # a sync of it failed
+    void: set[int] = field(
+        default_factory=set
+    )  # blank sectors that durable newer changes overwrote
 
     def apply(self, sectors: Sectors, keep: Callable[[int], bool] | None = None) -> None:
         if self.blank:
@@ -33,7 +36,7 @@ class Change:
                 else [n for n in sectors if n in self.blank]
             )
             for n in touched:
-                if keep is None or keep(n):
+                if n not in self.void and (keep is None or keep(n)):
                     sectors.pop(n, None)
         for n, data in self.sectors.items():
             if keep is None or keep(n):
@@ -49,6 +52,12 @@ class Change:
         """Drop what a durable newer change has overwritten."""
         for n in [n for n in self.sectors if n in newer.sectors or n in newer.blank]:
             del self.sectors[n]
+        self.void.update(n for n in newer.sectors if n in self.blank)
+        first, end = (
+            max(self.blank.start, newer.blank.start),
+            min(self.blank.stop, newer.blank.stop),
+        )
+        self.void.update(range(first, end))
 
 
 def cut(sectors: Sectors, size: int, old_size: int) -> None:

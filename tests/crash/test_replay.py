@@ -134,6 +134,16 @@ os.fsync(fd)
     assert (scratch / "whole" / "f").read_bytes() == b"2" * 512 + b"1" * 512
 
 
+def test_what_a_failed_sync_left_cannot_undo_a_later_durable_write() -> None:
+    file = File()
+    file.write(1, 0, None, 4096)
+    file.failed(1)
+    file.write(2, 0, b"2" * 512, 512)
+    file.synced(2)
+    sectors, size = survivors(file, Everything())
+    assert (sectors, size) == ({0: b"2" * 512}, 4096)
+
+
 def test_scattered_cuts_reach_every_mix_of_sector_versions_and_no_other() -> None:
     file = File(b"0" * 2048)
     file.write(1, 0, b"1" * 2048, 2048)

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 import xxhash
+from format.golden import content
 
 import shardkv
-from format.golden import content
 
 GOLDEN = sorted(Path(__file__).parent.glob("v*.tar.gz"))
 
