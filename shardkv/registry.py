@@ -12,7 +12,7 @@ import os
 import threading
 
 from shardkv._native import Engine
-from shardkv.errors import Error, InvalidError
+from shardkv.errors import Error, ForkedError, InvalidError
 from shardkv.options import Options
 from shardkv.workers import Workers
 
@@ -28,6 +28,7 @@ class Shared:
         self.workers = Workers(engine)
         self.users = 1
         self.closing = threading.Lock()
+        self.forked = False
 
 
 class Registry:
@@ -60,6 +61,8 @@ class Registry:
 
     def release(self, shared: Shared, *, flush: bool) -> None:
         """Give one use back; the last one closes the engine, flushed unless told otherwise."""
+        if shared.forked:
+            raise ForkedError("the store belongs to the parent process")
         with self._lock:
             shared.users -= 1
             if shared.users > 0:
@@ -86,6 +89,7 @@ class Registry:
         stores, self._open = list(self._open.values()), {}
         self._lock = threading.RLock()
         for shared in stores:
+            shared.forked = True
             shared.engine.forked()
 
     def _exit(self) -> None:

@@ -12,8 +12,10 @@
 #define RECORDS (GROUPS * GROUP_RECORDS)
 #define TESTED_BYTES 1536
 
-/* Four frames, synced. with_mark: the side file knows of all of them. */
-static int make_log(bool with_mark)
+typedef enum { LAGGING, FOLLOWED, CLOSED } side_file;
+
+/* Four frames, synced, and what the side file knows of them. */
+static int make_log(side_file mark)
 {
     int dir = scratch_make(PLACE);
     skv_error err = {0};
@@ -22,8 +24,10 @@ static int make_log(bool with_mark)
         logs_append(log, 1, GROUP_RECORDS);
         logs_sync(log);
     }
-    if (with_mark)
+    if (mark == FOLLOWED)
         CHECK_OK(logs_mark(log, &err), &err);
+    if (mark == CLOSED)
+        CHECK_OK(skv_log_finish(log, &err), &err);
     skv_log_free(log);
     return dir;
 }
@@ -80,15 +84,17 @@ static uint32_t idle_bits(int dir, size_t upto)
 
 static void test_no_flip_passes_when_the_side_file_knows(void)
 {
-    int dir = make_log(true);
-    uint32_t idle = idle_bits(dir, TESTED_BYTES);
-    CHECK_EQ(flip_every_bit(dir, FIRST, TESTED_BYTES, RECORDS), idle);
-    scratch_remove(dir, PLACE);
+    for (side_file mark = FOLLOWED; mark <= CLOSED; mark++) {
+        int dir = make_log(mark);
+        uint32_t idle = idle_bits(dir, TESTED_BYTES);
+        CHECK_EQ(flip_every_bit(dir, FIRST, TESTED_BYTES, RECORDS), idle);
+        scratch_remove(dir, PLACE);
+    }
 }
 
 static void test_without_the_side_file_only_the_last_frame_can_go(void)
 {
-    int dir = make_log(false);
+    int dir = make_log(LAGGING);
     uint32_t idle = idle_bits(dir, TESTED_BYTES);
     CHECK_EQ(flip_every_bit(dir, FIRST, TESTED_BYTES, RECORDS - GROUP_RECORDS), idle);
     scratch_remove(dir, PLACE);
@@ -96,7 +102,7 @@ static void test_without_the_side_file_only_the_last_frame_can_go(void)
 
 static void test_a_flip_in_the_side_file_takes_nothing(void)
 {
-    int dir = make_log(true);
+    int dir = make_log(FOLLOWED);
     (void)flip_every_bit(dir, "log/MARK", 2 * SKV_MARK_SLOT_BYTES, RECORDS);
     scratch_remove(dir, PLACE);
 }
