@@ -272,7 +272,7 @@ void skv_flush_wait_for_work(skv_parts *parts, unsigned seen, uint64_t timeout_n
 
 void skv_flush_retire(skv_parts *parts)
 {
-    uint64_t bound;
+    uint64_t bound, applied_sum = 0;
     skv_log_lock(parts->log);
     bound = skv_log_last(parts->log) + 1;
     for (uint32_t i = 0; i < parts->lane_count; i++) {
@@ -282,11 +282,12 @@ void skv_flush_retire(skv_parts *parts)
         first = skv_lane_first_seqno(lane);
         skv_unlock(&lane->lock);
         bound = first < bound ? first : bound;
+        applied_sum += skv_shard_applied(lane->shard);
     }
     for (const skv_snapshot *snapshot = parts->snapshots; snapshot; snapshot = snapshot->next)
         bound = snapshot->pin_seqno < bound ? snapshot->pin_seqno : bound;
     skv_log_unlock(parts->log);
-    skv_log_retire(parts->log, bound);
+    skv_log_retire(parts->log, bound, applied_sum);
 }
 
 /* Raise the target; it is cleared when nothing up to it is left. */

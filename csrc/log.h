@@ -35,8 +35,9 @@ skv_code skv_log_tend(skv_log *log, skv_error *err);
 /* Wait until there is something to tend since the read, at most timeout_ns. Who looks whether to stop does so in between. */
 unsigned skv_log_tend_read(skv_log *log);
 void skv_log_tend_wait(skv_log *log, unsigned seen, uint64_t timeout_ns);
-/* Records before bound are durable in their shards and nobody reads them: give their segments back. */
-void skv_log_retire(skv_log *log, uint64_t bound_seqno);
+/* Records before bound are durable in their shards and nobody reads them: give their segments back. applied_sum: of the
+ * shards, for the side file to remember. */
+void skv_log_retire(skv_log *log, uint64_t bound_seqno, uint64_t applied_sum);
 /* Last side file and as few files as possible; for a log without appenders. */
 skv_code skv_log_finish(skv_log *log, skv_error *err);
 
@@ -82,7 +83,8 @@ typedef struct {
     uint64_t last_seqno;
     uint64_t proven_seqno;
     uint64_t tail_bytes; /* of the records in between */
-    bool closed;         /* the store was closed in good order */
+    uint64_t applied_sum; /* that the shards must have reached */
+    bool closed;          /* the store was closed in good order */
     uint64_t records;
 } skv_log_found_tail;
 /* Open and verify all segments. proof_seqno: the newest seqno that a shard has applied. Torn tail: cut. CORRUPT with

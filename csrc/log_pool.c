@@ -94,6 +94,8 @@ static skv_mark current_mark(skv_log *log)
     mark.durable_seqno = skv_log_durable(log);
     mark.first_segment_id = log->oldest->header.id;
     mark.first_seqno = log->oldest->header.first_seqno;
+    if (log->applied_sum > mark.applied_sum)
+        mark.applied_sum = log->applied_sum;
     mark.closed_segment_id = log->finished ? log->active->header.id : 0;
     skv_unlock(&log->lock);
     return mark;
@@ -270,9 +272,11 @@ static bool take_retirable(skv_log *log)
     return found || log->retired;
 }
 
-void skv_log_retire(skv_log *log, uint64_t bound_seqno)
+void skv_log_retire(skv_log *log, uint64_t bound_seqno, uint64_t applied_sum)
 {
     skv_lock(&log->lock);
+    if (applied_sum > log->applied_sum)
+        log->applied_sum = applied_sum;
     if (bound_seqno > log->retire_bound)
         log->retire_bound = bound_seqno;
     skv_unlock(&log->lock);

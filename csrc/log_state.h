@@ -39,6 +39,7 @@ struct skv_log {
     uint64_t next_number;
     uint64_t rolled_ns;
     uint64_t retire_bound;
+    uint64_t applied_sum;
     uint64_t live_bytes, live_segments;
     skv_code pool_code; /* why no spare could be made */
     skv_error pool_error;

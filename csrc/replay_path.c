@@ -60,6 +60,17 @@ static skv_code write_tail_again(replaying *replay, const skv_log_found_tail *ta
     return code;
 }
 
+/* What a shard has applied only grows: less than the side file remembers means that one of them was put back. */
+static skv_code refuse_older_shards(const skv_parts *parts, uint64_t least, skv_error *err)
+{
+    uint64_t sum = 0;
+    for (uint32_t i = 0; i < parts->lane_count; i++)
+        sum += skv_shard_applied(parts->lanes[i].shard);
+    return sum >= least ? SKV_OK
+                        : skv_fail_at(err, SKV_CORRUPT, "shards", 0, 0,
+                                      "a shard is older than the log remembers: it was replaced by an earlier copy");
+}
+
 /* What a shard says it has applied lets the log forget: it must be on disk, not only in the page cache of a process that
  * was killed while it committed. */
 static skv_code secure_shards(skv_parts *parts, skv_error *err)
@@ -75,6 +86,8 @@ skv_code skv_replay(skv_parts *parts, uint64_t *replayed, skv_error *err)
     replaying replay = {parts, 0};
     skv_log_found_tail tail;
     skv_code code = skv_log_scan(parts->log, newest_applied(parts), &tail, err);
+    if (code == SKV_OK)
+        code = refuse_older_shards(parts, tail.applied_sum, err);
     if (code == SKV_OK && !tail.closed)
         code = secure_shards(parts, err);
     if (code == SKV_OK)

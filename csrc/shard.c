@@ -86,6 +86,17 @@ skv_code skv_shard_read_meta(skv_shard *shard, MDB_txn *txn, skv_shard_meta *out
 
 /* -- life cycle ----------------------------------------------------------------------------------------------------- */
 
+/* LMDB maps as much as the file's meta page asks for. When that much cannot be had, but what we asked for can, the meta
+ * page is to blame. */
+static skv_code fail_to_open(skv_shard *shard, const skv_shard_place *place, int rc, skv_error *err)
+{
+    uint8_t *room = rc == ENOMEM ? skv_os_map_memory((size_t)place->map_bytes) : NULL;
+    if (!room)
+        return skv_shard_fail(shard, rc, "open the environment", err);
+    skv_os_unmap(room, (size_t)place->map_bytes);
+    return skv_fail_at(err, SKV_CORRUPT, shard->name, 0, 0, "the environment asks for an impossible map size");
+}
+
 static skv_code open_env(skv_shard *shard, const skv_shard_place *place, skv_error *err)
 {
     MDB_envinfo info;
@@ -98,7 +109,7 @@ static skv_code open_env(skv_shard *shard, const skv_shard_place *place, skv_err
     if (rc == 0)
         rc = shard->lmdb->env_open(shard->env, place->path, MDB_NOTLS, 0600);
     if (rc != 0)
-        return skv_shard_fail(shard, rc, "open the environment", err);
+        return fail_to_open(shard, place, rc, err);
     if (shard->lmdb->env_get_fd(shard->env, &shard->fd) == 0)
         skv_os_close_on_exec(shard->fd);
     (void)shard->lmdb->reader_check(shard->env, &dead);

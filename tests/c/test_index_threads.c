@@ -218,7 +218,7 @@ static void let_go(lane *at, uint64_t last)
     at->sealed = NULL;
     bound = at->scan_pin < bound ? at->scan_pin : bound;
     skv_unlock(&at->lock);
-    skv_log_retire(at->log, bound);
+    skv_log_retire(at->log, bound, 0);
 }
 
 static void *run_flusher(void *context)

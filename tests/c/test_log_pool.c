@@ -158,7 +158,7 @@ static void test_only_what_is_durable_unpinned_and_not_active_is_retired(void)
     uint64_t segments, live_bytes, live_segments;
     skv_record record;
     logs_append(log, 1, 400);
-    skv_log_retire(log, 401);
+    skv_log_retire(log, 401, 0);
     tend(log);
     segments = stats_of(log).log_segments;
     CHECK(segments >= 5); /* not durable: all is kept */
@@ -174,7 +174,7 @@ static void test_only_what_is_durable_unpinned_and_not_active_is_retired(void)
     CHECK_EQ(stats_of(log).log_segments, 1);
     skv_log_extent(log, &live_bytes, &live_segments);
     CHECK(live_bytes == SKV_PAGE_BYTES && live_segments == 1);
-    skv_log_retire(log, 1); /* a lower bound takes nothing back */
+    skv_log_retire(log, 1, 0); /* a lower bound takes nothing back */
     logs_append(log, 1, 1);
     logs_sync(log);
     skv_log_free(log);
@@ -199,7 +199,7 @@ static void test_retired_segments_give_their_slots_and_their_files_back(void)
     segments = stats_of(log).log_segments;
     CHECK_EQ(count_slots(log), segments);
     tend(log);
-    skv_log_retire(log, 801);
+    skv_log_retire(log, 801, 0);
     skv_os_fail(0, SKV_FAULT_NONE, 0, 0);
     tend(log);
     /* Two slots of the side file, each written and synced; three files are kept; for each of the others a removal, and
@@ -218,10 +218,10 @@ static void test_a_segment_with_one_needed_record_is_kept(void)
     logs_append(log, 1, 200);
     logs_sync(log);
     read_header(dir, "log/00000002.log", &second);
-    skv_log_retire(log, second.first_seqno - 1);
+    skv_log_retire(log, second.first_seqno - 1, 0);
     tend(log);
     CHECK_EQ(read_slot(dir, 0).first_segment_id, 1);
-    skv_log_retire(log, second.first_seqno);
+    skv_log_retire(log, second.first_seqno, 0);
     tend(log);
     for (int slot = 0; slot < 2; slot++) {
         CHECK_EQ(read_slot(dir, slot).first_segment_id, 2);
@@ -244,7 +244,7 @@ static void test_both_slots_of_the_side_file_are_written_before_a_file_is_used_a
         scratch_copy before;
         logs_append(log, 1, 400);
         logs_sync(log);
-        skv_log_retire(log, 300);
+        skv_log_retire(log, 300, 0);
         scratch_save(dir, &before);
         skv_os_fail(nth, SKV_FAULT_ERROR, EIO, 1);
         done = skv_log_tend(log, &err) == SKV_OK;
@@ -271,7 +271,7 @@ static void test_a_file_used_again_has_a_fresh_salt_and_the_same_size(void)
     logs_append(log, 1, 300);
     logs_sync(log);
     read_header(dir, "log/00000001.log", &old);
-    skv_log_retire(log, 300);
+    skv_log_retire(log, 300, 0);
     tend(log);
     files = count_files(dir);
     logs_append(log, 1, 380); /* as many segments as there are files */
@@ -293,7 +293,7 @@ static void test_only_a_few_free_files_are_kept(void)
     logs_append(log, 1, 1500);
     logs_sync(log);
     CHECK(count_files(dir) > 12);
-    skv_log_retire(log, 1501);
+    skv_log_retire(log, 1501, 0);
     tend(log);
     CHECK(count_files(dir) <= 1 + 1 + 3);
     logs_append(log, 1, 10);
@@ -312,7 +312,7 @@ static void test_a_finished_log_is_one_segment_and_one_file_to_come(void)
     skv_log *log = logs_found(dir, logs_small);
     logs_append(log, 1, 500);
     logs_sync(log);
-    skv_log_retire(log, 501);
+    skv_log_retire(log, 501, 0);
     CHECK_OK(skv_log_finish(log, &err), &err);
     skv_log_free(log);
     CHECK_EQ(count_files(dir), 2);
@@ -320,7 +320,7 @@ static void test_a_finished_log_is_one_segment_and_one_file_to_come(void)
     CHECK_EQ(read_slot(dir, 1).durable_seqno, 500);
     CHECK_OK(logs_recover(dir, 500, &log, &tail, &err), &err);
     CHECK(tail.closed && tail.last_seqno == 500 && tail.tail_bytes == 0);
-    skv_log_retire(log, 501);
+    skv_log_retire(log, 501, 0);
     tend(log);
     CHECK_OK(skv_log_finish(log, &err), &err);
     skv_log_free(log);
@@ -367,7 +367,7 @@ static void test_every_descriptor_is_closed(void)
     skv_log *log = logs_found(dir, logs_small);
     logs_append(log, 1, 300);
     logs_sync(log);
-    skv_log_retire(log, 200);
+    skv_log_retire(log, 200, 0);
     tend(log);
     CHECK(count_descriptors() > before);
     skv_log_free(log);

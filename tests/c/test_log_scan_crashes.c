@@ -27,7 +27,7 @@ static skv_log *make_acked(int dir)
     logs_sync(log);
     logs_append(log, 1, ACKED - RETIRED);
     logs_sync(log);
-    skv_log_retire(log, RETIRED);
+    skv_log_retire(log, RETIRED, 0);
     CHECK_OK(skv_log_tend(log, &err), &err);
     return log;
 }
@@ -224,7 +224,7 @@ static bool tend_with_fault(long nth)
     logs_append(log, 1, BOUND + 20);
     logs_sync(log);
     skv_os_fail(nth, SKV_FAULT_ERROR, EIO, 1);
-    skv_log_retire(log, BOUND);
+    skv_log_retire(log, BOUND, 0);
     code = write_rounds(log);
     skv_os_fail(0, SKV_FAULT_NONE, 0, 0);
     durable = skv_log_durable(log);

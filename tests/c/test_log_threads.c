@@ -95,7 +95,7 @@ static void give_back(shared *at)
     at->low = low > at->low ? low : at->low;
     low = at->low;
     skv_unlock(&at->lock);
-    skv_log_retire(at->log, low);
+    skv_log_retire(at->log, low, 0);
 }
 
 static void *run_appender(void *context)

@@ -21,7 +21,8 @@ static int open_mark(int dir)
 
 static skv_mark mark_of(uint64_t generation)
 {
-    return (skv_mark){generation, 10 * generation, 3 * generation, 7 * generation, 5 * generation};
+    return (skv_mark){generation, 10 * generation, 3 * generation, 7 * generation, 5 * generation,
+                      9 * generation};
 }
 
 static void write_mark(int fd, uint64_t generation)

@@ -167,7 +167,6 @@ def test_missing_foreign_and_swapped_shards_are_refused(
         assert flushed.outcome(label, damage, ("shards",)) == "refused", label
 
 
-@pytest.mark.xfail(reason="T23: nothing outside a shard says yet how new it must be")
 def test_a_shard_rolled_back_to_an_older_copy_is_refused(
     openers: Children, scratch: Path, rng: random.Random
 ) -> None:
