@@ -195,9 +195,10 @@ void skv_snapshot_free(skv_snapshot *snapshot)
 {
     if (!snapshot)
         return;
+    if (atomic_load(&((skv_store *)snapshot->owner)->forked))
+        return; /* the parent's memory: its locks may be held by threads that do not exist here */
     skv_snapshot_close(snapshot);
-    if (snapshot->dead)
-        skv_snapshot_release(snapshot);
+    skv_snapshot_release(snapshot);
 }
 
 static skv_code check_bound(size_t bytes, skv_error *err)

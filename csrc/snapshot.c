@@ -62,6 +62,8 @@ skv_code skv_snapshot_take(skv_parts *parts, skv_snapshot **out, skv_error *err)
     if (!snapshot)
         return skv_fail(err, SKV_NO_MEMORY, "out of memory");
     snapshot->parts = parts;
+    atomic_init(&snapshot->references, 2);
+    skv_mutex_create(&snapshot->lock);
     snapshot->created_ns = skv_now_ns();
     skv_log_lock(parts->log);
     code = take_views(parts, snapshot, err);
@@ -70,10 +72,10 @@ skv_code skv_snapshot_take(skv_parts *parts, skv_snapshot **out, skv_error *err)
     skv_log_unlock(parts->log);
     if (code != SKV_OK) {
         release_views(snapshot);
+        skv_mutex_free(&snapshot->lock);
         skv_release(snapshot);
         return code;
     }
-    skv_mutex_create(&snapshot->lock);
     *out = snapshot;
     return SKV_OK;
 }
@@ -94,10 +96,13 @@ void skv_snapshot_end(skv_snapshot *snapshot)
     skv_log_lock(snapshot->parts->log);
     unlink_snapshot(snapshot->parts, snapshot);
     skv_log_unlock(snapshot->parts->log);
+    skv_snapshot_release(snapshot);
 }
 
 void skv_snapshot_release(skv_snapshot *snapshot)
 {
+    if (atomic_fetch_sub(&snapshot->references, 1) != 1)
+        return;
     skv_mutex_free(&snapshot->lock);
     skv_release(snapshot);
 }

@@ -6,6 +6,7 @@
 
 struct skv_snapshot {
     skv_snapshot *next, *previous; /* of the live ones */
+    atomic_int references;         /* of the one who took it, and of the list of live ones */
     void *owner;                   /* the store, for the layer above */
     skv_parts *parts;
     skv_mutex lock; /* LMDB transactions are used by one thread at a time */
@@ -20,9 +21,10 @@ struct skv_snapshot {
     skv_lane_view views[];
 };
 
-/* owned: skv_snapshot_release. */
+/* owned: skv_snapshot_release, at any time. */
 skv_code skv_snapshot_take(skv_parts *parts, skv_snapshot **out, skv_error *err);
-/* Let go of everything it holds, its scans' cursors first. Once; takes its lock. Then skv_snapshot_release frees the memory. */
+/* Let go of everything it holds, its scans' cursors first, and leave the list of live ones. Once; takes its lock. The memory
+ * goes when this and skv_snapshot_release have both happened, in either order. */
 void skv_snapshot_end(skv_snapshot *snapshot);
 void skv_snapshot_release(skv_snapshot *snapshot);
 

@@ -342,8 +342,11 @@ static void test_a_start_after_a_kill_makes_the_side_file_durable_first(void)
     skv_log_free(log);
     newest = read_slot(dir, 0).generation > read_slot(dir, 1).generation ? read_slot(dir, 0).generation
                                                                         : read_slot(dir, 1).generation;
-    CHECK_OK(logs_recover(dir, 0, &log, &tail, &err), &err);
+    CHECK_OK(logs_scan(dir, 0, &log, &tail, &err), &err);
     CHECK(!tail.closed);
+    skv_os_fail(0, SKV_FAULT_NONE, 0, 0);
+    CHECK_OK(skv_log_start(log, 31, 0, &err), &err);
+    CHECK_EQ(skv_os_calls(), 2 + 4 + 2 + 1); /* directory, both slots, newest header; memory for the spare that was there */
     for (int slot = 0; slot < 2; slot++)
         CHECK(read_slot(dir, slot).generation > newest && read_slot(dir, slot).durable_seqno == 30);
     skv_log_free(log);

@@ -1,0 +1,96 @@
+"""P3: no reader is shown, or told the absence of, what a power cut could still take back."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import shardkv
+
+KEY = b"key"
+
+
+def in_cut(store: shardkv.Store, read: Callable[[shardkv.Snapshot], Any]) -> Any:
+    with store.snapshot() as cut:
+        return read(cut)
+
+
+READS: dict[str, Callable[[shardkv.Store], Any]] = {
+    "get": lambda store: store.get(KEY),
+    "[]": lambda store: store[KEY],
+    "in": lambda store: KEY in store,
+    "get_many": lambda store: store.get_many([b"none", KEY]),
+    "len": len,
+    "first row": lambda store: next(store.scan()),
+    "first key": lambda store: next(iter(store)),
+    "get of a snapshot": lambda store: in_cut(store, lambda cut: cut.get(KEY)),
+    "scan of a snapshot": lambda store: in_cut(store, lambda cut: list(cut.scan())),
+    "delete of what is there": lambda store: store.delete(KEY, ack="memory"),
+    "pop": lambda store: store.pop(KEY),
+}
+
+
+@pytest.fixture
+def failing(tmp_path: Path) -> Iterator[shardkv.Store]:
+    """A store whose log can be written no more; closing it says so."""
+    store = shardkv.open(tmp_path / "store", shards=1)
+    store.put(b"kept", b"1")
+    unwritable = os.open("/dev/null", os.O_RDONLY)
+    for number in os.listdir("/proc/self/fd"):
+        if os.path.exists(link := f"/proc/self/fd/{number}") and os.readlink(link).startswith(
+            f"{store.path}/log/"
+        ):
+            os.dup2(unwritable, int(number))
+    os.close(unwritable)
+    yield store
+    with pytest.raises(shardkv.PoisonedError):
+        store.close()
+
+
+@pytest.mark.parametrize("read", READS)
+def test_a_reader_of_a_disk_record_waits_for_its_sync(tmp_path: Path, read: str) -> None:
+    with shardkv.open(tmp_path / "store", shards=2) as store:
+        for turn in range(100):
+            ticket = store.submit(KEY, bytes([turn]) * 3000)
+            READS[read](store)
+            assert ticket.done(), f"turn {turn}"
+
+
+@pytest.mark.parametrize("read", READS)
+def test_a_reader_is_never_shown_what_could_not_be_synced(
+    failing: shardkv.Store, read: str
+) -> None:
+    with pytest.raises(shardkv.PoisonedError):
+        failing.submit(KEY, b"never durable").wait()
+    with pytest.raises(shardkv.PoisonedError):
+        pytest.fail(f"{read} gave {READS[read](failing)!r}")
+    assert failing[b"kept"] == b"1"
+
+
+def test_the_absence_of_a_deleted_key_is_waited_for_too(tmp_path: Path) -> None:
+    with shardkv.open(tmp_path / "store", shards=1) as store:
+        for turn in range(50):
+            store.put(KEY, b"%d" % turn)
+            other = threading.Thread(target=store.delete, args=(KEY,))
+            other.start()
+            while KEY in store:
+                pass
+            assert store.stats().durable_seqno == 2 * turn + 2, "told before it was durable"
+            other.join()
+
+
+def test_a_memory_record_is_shown_without_a_sync(tmp_path: Path) -> None:
+    with shardkv.open(tmp_path / "store", shards=1) as store:
+        for turn in range(200):
+            store.put(KEY, b"%d" % turn, ack="memory")
+            assert store[KEY] == b"%d" % turn
+        store.sync()
+        before = store.stats().log.syncs
+        for _ in range(1000):
+            store.get(KEY)
+        assert store.stats().log.syncs <= before + 1
