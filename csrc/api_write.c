@@ -123,32 +123,39 @@ static skv_code take_bytes(skv_unpack *in, skv_slice *out, uint32_t item, const 
     return refuse_item(io, item, what);
 }
 
-/* One item of an array: a key to delete, or a pair to put. */
-static skv_code take_item(skv_unpack *in, skv_write_op *op, uint32_t item, skv_io *io)
-{
-    uint32_t pair;
-    skv_code code;
-    if (skv_unpack_kind(in) != SKV_MP_ARRAY) {
-        op->record.flags = SKV_RECORD_DELETE;
-        return take_bytes(in, &op->record.key, item, "neither a key nor a (key, value) pair of bytes", io);
-    }
-    if (!skv_unpack_array(in, &pair) || pair != 2)
-        return refuse_item(io, item, "not a pair of key and value");
-    code = take_bytes(in, &op->record.key, item, "the key is not bytes", io);
-    return code == SKV_OK ? take_bytes(in, &op->record.value, item, "the value is not bytes", io) : code;
-}
-
 static skv_code take_pair(skv_unpack *in, skv_write_op *op, uint32_t item, skv_io *io)
 {
     skv_code code = take_bytes(in, &op->record.key, item, "the key is not bytes", io);
     return code == SKV_OK ? take_bytes(in, &op->record.value, item, "the value is not bytes", io) : code;
 }
 
-static skv_code take_ops(skv_unpack *in, skv_write_op *ops, uint32_t count, bool map, skv_io *io)
+/* A pair that is an array of two. */
+static skv_code take_put(skv_unpack *in, skv_write_op *op, uint32_t item, skv_io *io)
+{
+    uint32_t pair;
+    if (skv_unpack_kind(in) == SKV_MP_STR)
+        return take_bytes(in, &op->record.key, item, "", io);
+    if (!skv_unpack_array(in, &pair) || pair != 2)
+        return refuse_item(io, item, "not a pair of key and value");
+    return take_pair(in, op, item, io);
+}
+
+/* A pair to put, or a key to delete. */
+static skv_code take_put_or_delete(skv_unpack *in, skv_write_op *op, uint32_t item, skv_io *io)
+{
+    if (skv_unpack_kind(in) == SKV_MP_ARRAY)
+        return take_put(in, op, item, io);
+    op->record.flags = SKV_RECORD_DELETE;
+    return take_bytes(in, &op->record.key, item, "neither a key nor a (key, value) pair of bytes", io);
+}
+
+typedef skv_code (*take_item)(skv_unpack *in, skv_write_op *op, uint32_t item, skv_io *io);
+
+static skv_code take_ops(skv_unpack *in, skv_write_op *ops, uint32_t count, take_item take, skv_io *io)
 {
     uint64_t bytes = 0;
     for (uint32_t i = 0; i < count; i++) {
-        skv_code code = map ? take_pair(in, &ops[i], i, io) : take_item(in, &ops[i], i, io);
+        skv_code code = take(in, &ops[i], i, io);
         if (code == SKV_OK)
             code = skv_write_check(ops[i].record.key.bytes, ops[i].record.value.bytes, &io->error);
         if (code != SKV_OK)
@@ -163,7 +170,7 @@ static skv_code take_ops(skv_unpack *in, skv_write_op *ops, uint32_t count, bool
     return SKV_OK;
 }
 
-static skv_code apply_blob(skv_store *store, skv_slice blob, int ack, skv_io *io)
+static skv_code apply_blob(skv_store *store, skv_slice blob, take_item take, int ack, skv_io *io)
 {
     skv_unpack in = {blob.data, blob.data + blob.bytes};
     uint32_t count;
@@ -180,7 +187,7 @@ static skv_code apply_blob(skv_store *store, skv_slice blob, int ack, skv_io *io
     ops = skv_alloc(count * sizeof ops[0]);
     if (!ops)
         return skv_fail(&io->error, SKV_NO_MEMORY, "out of memory: a batch of %u", count);
-    code = take_ops(&in, ops, count, map, io);
+    code = take_ops(&in, ops, count, map ? take_pair : take, io);
     if (code == SKV_OK) {
         skv_write write = {.ops = ops, .count = count, .ack = ack};
         code = skv_write_append(&store->parts, &write, NULL, &io->error);
@@ -190,16 +197,26 @@ static skv_code apply_blob(skv_store *store, skv_slice blob, int ack, skv_io *io
     return code;
 }
 
-skv_code skv_apply(skv_store *store, const char *blob, size_t blob_bytes, int ack, skv_io *io)
+static skv_code apply_and_wait(skv_store *store, skv_slice blob, take_item take, int ack, skv_io *io)
 {
     skv_code code = enter_to_write(store, io);
     if (code != SKV_OK)
         return code;
-    code = apply_blob(store, slice_of(blob, blob_bytes), ack, io);
+    code = apply_blob(store, blob, take, ack, io);
     if (code == SKV_OK)
         code = skv_write_wait(&store->parts, io->seqno, ack, &io->error);
     skv_store_leave(store);
     return code;
+}
+
+skv_code skv_apply(skv_store *store, const char *blob, size_t blob_bytes, int ack, skv_io *io)
+{
+    return apply_and_wait(store, slice_of(blob, blob_bytes), take_put_or_delete, ack, io);
+}
+
+skv_code skv_put_many(skv_store *store, const char *blob, size_t blob_bytes, int ack, skv_io *io)
+{
+    return apply_and_wait(store, slice_of(blob, blob_bytes), take_put, ack, io);
 }
 
 static skv_code delete_keys(skv_store *store, skv_unpack *in, uint32_t count, int ack, skv_io *io)

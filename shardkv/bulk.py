@@ -35,7 +35,7 @@ def put_many(engine: Engine, items: Pairs, level: int, timeout: float) -> int:
 def _put_chunk(engine: Engine, chunk: Chunk, level: int, timeout: float) -> int:
     blob = pack(chunk)
     if len(blob) <= CHUNK_BYTES or len(chunk) == 1:
-        return engine.apply(blob, level, timeout)
+        return engine.apply(blob, level, timeout, puts_only=True)
     pairs = list(chunk.items()) if isinstance(chunk, dict) else chunk
     _put_chunk(engine, pairs[: len(pairs) // 2], level, timeout)
     return _put_chunk(engine, pairs[len(pairs) // 2 :], level, timeout)

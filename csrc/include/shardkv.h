@@ -176,6 +176,8 @@ skv_code skv_pop(skv_store *store, const char *key, size_t key_bytes, int ack, s
 /* Append one batch: all or nothing, across shards. blob is msgpack: a map {key: value} of puts, or an array whose
  * items are [key, value] (put) or key (delete). WRONG_TYPE names the item; error.offset is its index. */
 skv_code skv_apply(skv_store *store, const char *blob, size_t blob_bytes, int ack, skv_io *io);
+/* The same for puts alone: a key without a value is WRONG_TYPE. */
+skv_code skv_put_many(skv_store *store, const char *blob, size_t blob_bytes, int ack, skv_io *io);
 /* Delete each key of a msgpack array that exists; io->bytes is how many did. Each key by itself is atomic.
  * BUSY: io->bytes were deleted before the room ran out; call again with the same keys. */
 skv_code skv_delete_many(skv_store *store, const char *blob, size_t blob_bytes, int ack, skv_io *io);

@@ -34,7 +34,12 @@ def pack(items: object) -> bytes:
 
     Raises: TypeError when something in it is no bytes-like object.
     """
-    blob: bytes = msgpack.packb(items)
+    try:
+        blob: bytes = msgpack.packb(items)
+    except (OverflowError, ValueError) as error:
+        raise TypeError(
+            f"something that is not bytes stands where bytes belong: {error}"
+        ) from error
     return blob
 
 

@@ -61,12 +61,12 @@ class Writing(Handle):
         self.give(ws)
         return code
 
-    def apply(self, blob: bytes, ack: int, timeout: float) -> int:
+    def apply(self, blob: bytes, ack: int, timeout: float, *, puts_only: bool = False) -> int:
         """Append one batch; return the seqno of its last record."""
-        ws = self.take()
+        ws, append = self.take(), lib.skv_put_many if puts_only else lib.skv_apply
 
         def call() -> int:
-            return int(lib.skv_apply(self.handle, blob, len(blob), ack, ws.c))
+            return int(append(self.handle, blob, len(blob), ack, ws.c))
 
         code = self.settle(call(), ws, timeout, call)
         return code or int(ws.c.seqno)

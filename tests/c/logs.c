@@ -80,6 +80,32 @@ skv_code logs_mark(skv_log *log, skv_error *err)
     return skv_log_tend(log, err);
 }
 
+int logs_files(int dir)
+{
+    scratch_copy copy;
+    int count;
+    scratch_save(dir, &copy);
+    count = copy.count - 1; /* not the side file */
+    scratch_drop(&copy);
+    return count;
+}
+
+skv_mark logs_slot(int dir, int slot)
+{
+    skv_mark mark;
+    skv_error err = {0};
+    size_t bytes;
+    uint8_t *file = scratch_read(dir, "log/MARK", &bytes);
+    int fd;
+    scratch_write(dir, "slot", file, bytes, 0);
+    scratch_zero(dir, "slot", SKV_MARK_SLOT_BYTES, (size_t)(1 - slot) * SKV_MARK_SLOT_BYTES);
+    CHECK_OK(skv_os_open(dir, "slot", SKV_OPEN_READ, &fd, &err), &err);
+    CHECK_OK(skv_mark_read(fd, logs_id, &mark, &err), &err);
+    skv_os_close(fd);
+    free(file);
+    return mark;
+}
+
 /* -- recovery ------------------------------------------------------------------------------------------------------- */
 
 skv_code logs_scan(int dir, uint64_t proof_seqno, skv_log **out, skv_log_found_tail *tail, skv_error *err)

@@ -18,6 +18,10 @@ void logs_append(skv_log *log, unsigned life, uint64_t count);
 void logs_sync(skv_log *log);
 /* Tend, and write the side file now, however short the last time ago. */
 skv_code logs_mark(skv_log *log, skv_error *err);
+/* How many segment files there are, live or not. */
+int logs_files(int dir);
+/* What one slot of the side file says, whatever the other does. */
+skv_mark logs_slot(int dir, int slot);
 
 /* Open a log and scan it; on failure *out is NULL. */
 skv_code logs_scan(int dir, uint64_t proof_seqno, skv_log **out, skv_log_found_tail *tail, skv_error *err);

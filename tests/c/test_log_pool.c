@@ -1,25 +1,13 @@
 /* The files of the log: a spare is ready, what is retired is used again or removed, and only after the side file said so. */
-#include <dirent.h>
 #include <errno.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "check.h"
 #include "logs.h"
-#include "mark.h"
 #include "scratch.h"
 
 #define PLACE "pool"
-
-static int count_files(int dir)
-{
-    scratch_copy copy;
-    int count;
-    scratch_save(dir, &copy);
-    count = copy.count - 1; /* not the side file */
-    scratch_drop(&copy);
-    return count;
-}
 
 static void tend(skv_log *log)
 {
@@ -32,22 +20,6 @@ static skv_stats stats_of(skv_log *log)
     skv_stats stats = {0};
     skv_log_stats_read(log, &stats);
     return stats;
-}
-
-static skv_mark read_slot(int dir, int slot)
-{
-    skv_mark mark;
-    skv_error err = {0};
-    size_t bytes;
-    uint8_t *file = scratch_read(dir, "log/MARK", &bytes);
-    int fd;
-    scratch_write(dir, "slot", file, bytes, 0);
-    scratch_zero(dir, "slot", SKV_MARK_SLOT_BYTES, (size_t)(1 - slot) * SKV_MARK_SLOT_BYTES);
-    CHECK_OK(skv_os_open(dir, "slot", SKV_OPEN_READ, &fd, &err), &err);
-    CHECK_OK(skv_mark_read(fd, logs_id, &mark, &err), &err);
-    skv_os_close(fd);
-    free(file);
-    return mark;
 }
 
 static void read_header(int dir, const char *name, skv_segment_header *out)
@@ -67,12 +39,12 @@ static void test_a_spare_is_made_before_it_is_needed_and_filled_with_zeros(void)
     size_t bytes;
     uint8_t *file;
     tend(log);
-    CHECK_EQ(count_files(dir), 1); /* nothing is written yet: no spare */
+    CHECK_EQ(logs_files(dir), 1); /* nothing is written yet: no spare */
     logs_append(log, 1, 60);
     skv_os_fail(0, SKV_FAULT_NONE, 0, 0);
     tend(log);
     CHECK_EQ(skv_os_calls(), 3 + 1 + 2); /* open, write and sync it; map its memory; open and sync its directory */
-    CHECK_EQ(count_files(dir), 2);
+    CHECK_EQ(logs_files(dir), 2);
     file = scratch_read(dir, "log/00000002.log", &bytes);
     CHECK_EQ(bytes, 2 * SKV_PAGE_BYTES);
     for (size_t i = 0; i < bytes; i++)
@@ -82,7 +54,7 @@ static void test_a_spare_is_made_before_it_is_needed_and_filled_with_zeros(void)
     skv_os_fail(0, SKV_FAULT_NONE, 0, 0);
     tend(log);
     CHECK(skv_os_calls() <= 2); /* nothing to make: the side file at most */
-    CHECK_EQ(count_files(dir), 2);
+    CHECK_EQ(logs_files(dir), 2);
     CHECK_EQ(stats_of(log).log_segments, 1);
     skv_log_free(log);
     scratch_remove(dir, PLACE);
@@ -111,16 +83,16 @@ static void test_the_side_file_follows_the_syncs_without_keeping_pace(void)
 {
     int dir = scratch_make(PLACE);
     skv_log *log = logs_found(dir, logs_small);
-    uint64_t generation = read_slot(dir, 0).generation, began = skv_now_ns(), rounds, newest;
+    uint64_t generation = logs_slot(dir, 0).generation, began = skv_now_ns(), rounds, newest;
     for (int i = 0; i < 50; i++) {
         logs_append(log, 1, 1);
         logs_sync(log);
         tend(log);
     }
     rounds = (skv_now_ns() - began) / (50 * SKV_NS_PER_MS) + 1;
-    newest = read_slot(dir, 0).generation;
+    newest = logs_slot(dir, 0).generation;
     CHECK(newest <= generation + 2 * rounds);
-    while (read_slot(dir, 0).durable_seqno < 50 && read_slot(dir, 1).durable_seqno < 50) {
+    while (logs_slot(dir, 0).durable_seqno < 50 && logs_slot(dir, 1).durable_seqno < 50) {
         skv_log_tend_wait(log, skv_log_tend_read(log), 60 * SKV_NS_PER_S);
         tend(log);
         CHECK(skv_now_ns() - began < 30 * SKV_NS_PER_S);
@@ -137,13 +109,13 @@ static void test_a_name_that_cannot_be_made_durable_leaves_no_file(void)
     skv_log *log = logs_found(dir, logs_small);
     int files;
     logs_append(log, 1, 130); /* into the spare */
-    files = count_files(dir);
+    files = logs_files(dir);
     for (int round = 0; round < 3; round++) {
         skv_os_fail(4, SKV_FAULT_ERROR, EIO, 0); /* after open, write and sync of the file: its directory */
         CHECK_EQ(skv_log_tend(log, &err), SKV_IO);
     }
     skv_os_fail(0, SKV_FAULT_NONE, 0, 0);
-    CHECK_EQ(count_files(dir), files);
+    CHECK_EQ(logs_files(dir), files);
     skv_log_free(log);
     scratch_remove(dir, PLACE);
 }
@@ -220,13 +192,13 @@ static void test_a_segment_with_one_needed_record_is_kept(void)
     read_header(dir, "log/00000002.log", &second);
     skv_log_retire(log, second.first_seqno - 1, 0);
     tend(log);
-    CHECK_EQ(read_slot(dir, 0).first_segment_id, 1);
+    CHECK_EQ(logs_slot(dir, 0).first_segment_id, 1);
     skv_log_retire(log, second.first_seqno, 0);
     tend(log);
     for (int slot = 0; slot < 2; slot++) {
-        CHECK_EQ(read_slot(dir, slot).first_segment_id, 2);
-        CHECK_EQ(read_slot(dir, slot).first_seqno, second.first_seqno);
-        CHECK_EQ(read_slot(dir, slot).durable_seqno, 200);
+        CHECK_EQ(logs_slot(dir, slot).first_segment_id, 2);
+        CHECK_EQ(logs_slot(dir, slot).first_seqno, second.first_seqno);
+        CHECK_EQ(logs_slot(dir, slot).durable_seqno, 200);
     }
     skv_log_free(log);
     scratch_remove(dir, PLACE);
@@ -253,8 +225,8 @@ static void test_both_slots_of_the_side_file_are_written_before_a_file_is_used_a
             if (strstr(before.files[i].name, "MARK") || scratch_size(dir, before.files[i].name) >= 0 ||
                 skv_segment_header_read(before.files[i].data, &header) != SKV_HEADER_GOOD)
                 continue;
-            CHECK(header.id < read_slot(dir, 0).first_segment_id);
-            CHECK(header.id < read_slot(dir, 1).first_segment_id);
+            CHECK(header.id < logs_slot(dir, 0).first_segment_id);
+            CHECK(header.id < logs_slot(dir, 1).first_segment_id);
         }
         scratch_drop(&before);
         skv_log_free(log);
@@ -273,10 +245,10 @@ static void test_a_file_used_again_has_a_fresh_salt_and_the_same_size(void)
     read_header(dir, "log/00000001.log", &old);
     skv_log_retire(log, 300, 0);
     tend(log);
-    files = count_files(dir);
+    files = logs_files(dir);
     logs_append(log, 1, 380); /* as many segments as there are files */
     logs_sync(log);
-    CHECK_EQ(count_files(dir), files);
+    CHECK_EQ(logs_files(dir), files);
     read_header(dir, "log/00000001.log", &new);
     CHECK(new.id > old.id);
     CHECK(new.salt != old.salt);
@@ -292,90 +264,13 @@ static void test_only_a_few_free_files_are_kept(void)
     skv_log *log = logs_found(dir, logs_small);
     logs_append(log, 1, 1500);
     logs_sync(log);
-    CHECK(count_files(dir) > 12);
+    CHECK(logs_files(dir) > 12);
     skv_log_retire(log, 1501, 0);
     tend(log);
-    CHECK(count_files(dir) <= 1 + 1 + 3);
+    CHECK(logs_files(dir) <= 1 + 1 + 3);
     logs_append(log, 1, 10);
     logs_sync(log);
     skv_log_free(log);
-    scratch_remove(dir, PLACE);
-}
-
-/* -- ends ----------------------------------------------------------------------------------------------------------- */
-
-static void test_a_finished_log_is_one_segment_and_one_file_to_come(void)
-{
-    int dir = scratch_make(PLACE);
-    skv_error err = {0};
-    skv_log_found_tail tail;
-    skv_log *log = logs_found(dir, logs_small);
-    logs_append(log, 1, 500);
-    logs_sync(log);
-    skv_log_retire(log, 501, 0);
-    CHECK_OK(skv_log_finish(log, &err), &err);
-    skv_log_free(log);
-    CHECK_EQ(count_files(dir), 2);
-    CHECK_EQ(read_slot(dir, 0).durable_seqno, 500);
-    CHECK_EQ(read_slot(dir, 1).durable_seqno, 500);
-    CHECK_OK(logs_recover(dir, 500, &log, &tail, &err), &err);
-    CHECK(tail.closed && tail.last_seqno == 500 && tail.tail_bytes == 0);
-    skv_log_retire(log, 501, 0);
-    tend(log);
-    CHECK_OK(skv_log_finish(log, &err), &err);
-    skv_log_free(log);
-    CHECK_EQ(count_files(dir), 2);
-    scratch_remove(dir, PLACE);
-}
-
-/* What a killed process wrote last may be in the page cache only: it is written and synced before files are used again. */
-static void test_a_start_after_a_kill_makes_the_side_file_durable_first(void)
-{
-    int dir = scratch_make(PLACE);
-    skv_error err = {0};
-    skv_log_found_tail tail;
-    skv_log *log = logs_found(dir, logs_small);
-    uint64_t newest;
-    logs_append(log, 1, 30);
-    logs_sync(log);
-    CHECK_OK(logs_mark(log, &err), &err);
-    skv_log_free(log);
-    newest = read_slot(dir, 0).generation > read_slot(dir, 1).generation ? read_slot(dir, 0).generation
-                                                                        : read_slot(dir, 1).generation;
-    CHECK_OK(logs_scan(dir, 0, &log, &tail, &err), &err);
-    CHECK(!tail.closed);
-    skv_os_fail(0, SKV_FAULT_NONE, 0, 0);
-    CHECK_OK(skv_log_start(log, 31, 0, &err), &err);
-    CHECK_EQ(skv_os_calls(), 2 + 4 + 2 + 1); /* directory, both slots, newest header; memory for the spare that was there */
-    for (int slot = 0; slot < 2; slot++)
-        CHECK(read_slot(dir, slot).generation > newest && read_slot(dir, slot).durable_seqno == 30);
-    skv_log_free(log);
-    scratch_remove(dir, PLACE);
-}
-
-static int count_descriptors(void)
-{
-    DIR *stream = opendir("/proc/self/fd");
-    int count = 0;
-    CHECK(stream);
-    while (readdir(stream))
-        count++;
-    (void)closedir(stream);
-    return count;
-}
-
-static void test_every_descriptor_is_closed(void)
-{
-    int dir = scratch_make(PLACE), before = count_descriptors();
-    skv_log *log = logs_found(dir, logs_small);
-    logs_append(log, 1, 300);
-    logs_sync(log);
-    skv_log_retire(log, 200, 0);
-    tend(log);
-    CHECK(count_descriptors() > before);
-    skv_log_free(log);
-    CHECK_EQ(count_descriptors(), before);
-    skv_log_free(NULL);
     scratch_remove(dir, PLACE);
 }
 
@@ -391,8 +286,5 @@ int main(void)
     RUN(test_both_slots_of_the_side_file_are_written_before_a_file_is_used_again);
     RUN(test_a_file_used_again_has_a_fresh_salt_and_the_same_size);
     RUN(test_only_a_few_free_files_are_kept);
-    RUN(test_a_finished_log_is_one_segment_and_one_file_to_come);
-    RUN(test_a_start_after_a_kill_makes_the_side_file_durable_first);
-    RUN(test_every_descriptor_is_closed);
     return 0;
 }

@@ -1,0 +1,71 @@
+"""A shard's memory map grows by itself, from the flusher alone, while others read."""
+
+from __future__ import annotations
+
+import random
+import threading
+from functools import partial
+from pathlib import Path
+
+import pytest
+from stress.traffic import Team
+
+import shardkv
+
+SMALL = {"map_bytes": 1 << 20, "unflushed_bytes": 1 << 20, "segment_bytes": (65536, 1 << 20)}
+COUNT, SIZE = 150, 60_000
+
+
+def value_of(number: int) -> bytes:
+    return bytes([number]) * SIZE
+
+
+def write(store: shardkv.Store, over: threading.Event) -> None:
+    for number in range(COUNT):
+        store.put(b"%03d" % number, value_of(number), ack="memory")
+    store.flush()
+    over.set()
+
+
+def read(store: shardkv.Store, over: threading.Event, seed: int) -> None:
+    rng = random.Random(seed)
+    while not over.is_set():
+        number = rng.randrange(COUNT)
+        assert store.get(b"%03d" % number) in (None, value_of(number))
+        assert all(value == value_of(int(key)) for key, value in store.scan(limit=5))
+
+
+def test_a_map_grows_under_readers(tmp_path: Path) -> None:
+    team = Team()
+    with shardkv.open(tmp_path / "store", shards=1, **SMALL) as store:
+        readers = [partial(read, store, team.over, seed) for seed in range(3)]
+        team.run([partial(write, store, team.over), *readers])
+        assert store.stats().shards[0].file_bytes > 8 * SMALL["map_bytes"]
+    for _ in range(2):
+        with shardkv.open(tmp_path / "store", **SMALL) as store:
+            assert dict(store.items()) == {b"%03d" % n: value_of(n) for n in range(COUNT)}
+
+
+def test_one_record_larger_than_the_map_fits(tmp_path: Path) -> None:
+    with shardkv.open(tmp_path / "store", shards=1, **SMALL) as store:
+        store.put(b"large", bytes(20 << 20))
+        store.flush()
+        assert store[b"large"] == bytes(20 << 20)
+
+
+def test_a_map_that_a_snapshot_keeps_small_grows_once_it_is_closed(tmp_path: Path) -> None:
+    with shardkv.open(tmp_path / "store", shards=1, map_bytes=1 << 20) as store:
+        with store.snapshot() as cut:
+            store.put_many({b"%03d" % n: value_of(n) for n in range(COUNT)})
+            with pytest.raises(shardkv.FullError):
+                store.flush()
+            assert list(cut) == []
+            assert store.put(b"after", b"", ack="disk") == COUNT + 1
+        for _ in range(50):  # each waits until the next try, or its failure
+            try:
+                store.flush()
+                break
+            except shardkv.FullError:
+                continue
+        assert store.stats().unflushed_records == 0
+        assert len(store) == COUNT + 1
