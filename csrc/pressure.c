@@ -36,11 +36,14 @@ static void nap(skv_pressure *pressure, uint64_t ns)
 /* Each delayed write takes its share of a rate that falls from twice to half of what flushes manage. */
 static void delay(skv_pressure *pressure, size_t bytes, unsigned level, uint64_t slice_ns)
 {
-    uint64_t rate = atomic_load(&pressure->flush_rate), now = skv_now_ns(), due = atomic_load(&pressure->next_ns), from;
+    uint64_t rate = atomic_load(&pressure->flush_rate), now = skv_now_ns(), from, next;
+    unsigned long long due = atomic_load(&pressure->next_ns);
     rate = rate * (200 - 5 * (level - DELAY_PERCENT)) / 100;
     do {
         from = due > now ? due : now;
-    } while (!atomic_compare_exchange_weak(&pressure->next_ns, &due, from + bytes * SKV_NS_PER_S / rate));
+        next = from + bytes * SKV_NS_PER_S / rate;
+        next = next < now + slice_ns ? next : now + slice_ns; /* one burst is not paid for longer than it lasts */
+    } while (!atomic_compare_exchange_weak(&pressure->next_ns, &due, next));
     if (from > now + SHORTEST_NAP_NS)
         nap(pressure, from - now < slice_ns ? from - now : slice_ns);
 }

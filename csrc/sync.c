@@ -73,9 +73,3 @@ uint64_t skv_now_ns(void)
     (void)clock_gettime(CLOCK_MONOTONIC, &now);
     return (uint64_t)now.tv_sec * SKV_NS_PER_S + (uint64_t)now.tv_nsec;
 }
-
-void skv_pause_ns(uint64_t ns)
-{
-    struct timespec wait = {(time_t)(ns / SKV_NS_PER_S), (long)(ns % SKV_NS_PER_S)};
-    (void)nanosleep(&wait, NULL);
-}

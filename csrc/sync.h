@@ -55,6 +55,5 @@ void skv_event_wait(skv_event *event, unsigned seen, uint64_t timeout_ns);
 
 /* Monotonic time. */
 uint64_t skv_now_ns(void);
-void skv_pause_ns(uint64_t ns);
 
 #endif
