@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+from importlib.machinery import PathFinder
 from typing import Any
 
 from shardkv import errors
@@ -17,8 +18,13 @@ def find_lmdb_module() -> str:
 
     Raises: FormatError when the package has none (a pure or foreign build).
     """
-    for name in ("lmdb.cpython", "lmdb_cffi"):
-        found = importlib.util.find_spec(name)
+    # Found without being imported: only the compiled module is wanted, and at once.
+    package = importlib.util.find_spec("lmdb")
+    places = package.submodule_search_locations if package is not None else None
+    for found in (
+        PathFinder.find_spec("lmdb.cpython", places) if places is not None else None,
+        importlib.util.find_spec("lmdb_cffi"),
+    ):
         if found is not None and found.origin is not None:
             return found.origin
     raise errors.FormatError(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib.util
 import re
+import subprocess
+import sys
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 from typing import Any
@@ -98,22 +100,29 @@ def test_the_lmdb_of_the_package_is_found_and_its_version_read() -> None:
 def test_without_a_compiled_lmdb_the_error_names_what_was_looked_for(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    without(monkeypatch, "lmdb.cpython", "lmdb_cffi")
+    without(monkeypatch, "lmdb", "lmdb_cffi")
     with pytest.raises(shardkv.FormatError, match=r"lmdb\.cpython and lmdb_cffi.*lmdb>=3\.0"):
         shardkv.open(tmp_path / "store")
     assert not (tmp_path / "store").exists()
 
 
-@pytest.mark.parametrize("number", [0, 1], ids=["cpython", "cffi"])
-def test_either_build_of_lmdb_is_taken(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
-    names = ("lmdb.cpython", "lmdb_cffi")
+def test_the_cffi_build_of_lmdb_is_taken_when_it_is_the_only_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     real = _native.find_lmdb_module()
     monkeypatch.setattr(
         importlib.util,
         "find_spec",
-        lambda name: ModuleSpec(name, None, origin=real) if name == names[number] else None,
+        lambda name: ModuleSpec(name, None, origin=real) if name == "lmdb_cffi" else None,
     )
     assert _native.find_lmdb_module() == real
+
+
+def test_finding_lmdb_imports_nothing() -> None:
+    script = (
+        "import sys, shardkv._native as n; n.find_lmdb_module(); sys.exit('lmdb' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
 
 
 def test_a_module_without_lmdb_inside_is_named_with_what_was_looked_for(
