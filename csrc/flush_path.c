@@ -316,6 +316,7 @@ skv_code skv_flush_upto_seqno(skv_parts *parts, uint64_t seqno, uint64_t slice_n
 {
     uint64_t end = skv_now_ns() + slice_ns, now;
     skv_code code = skv_log_health(parts->log, err);
+    skv_pressure_forget(&parts->pressure); /* what failed before may succeed now */
     for (;;) {
         unsigned seen = skv_event_read(&parts->flushed);
         if (first_unflushed(parts) > seqno)

@@ -95,3 +95,8 @@ void skv_pressure_fail(skv_pressure *pressure, skv_code code)
     atomic_store(&pressure->failure, code);
     skv_event_notify(&pressure->relieved);
 }
+
+void skv_pressure_forget(skv_pressure *pressure)
+{
+    atomic_store(&pressure->failure, SKV_OK);
+}

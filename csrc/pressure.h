@@ -27,6 +27,8 @@ void skv_pressure_add(skv_pressure *pressure, uint64_t bytes);
 /* After a flush of `bytes` that took spent_ns. */
 void skv_pressure_relieve(skv_pressure *pressure, uint64_t bytes, uint64_t spent_ns);
 void skv_pressure_fail(skv_pressure *pressure, skv_code code);
+/* Do not hold an earlier failure against the next try. */
+void skv_pressure_forget(skv_pressure *pressure);
 /* Share of the budget in use, in percent. */
 unsigned skv_pressure_level(const skv_pressure *pressure);
 /* Is there enough for a flush to pay? */

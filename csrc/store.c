@@ -108,9 +108,7 @@ static skv_code open_parts(skv_store *store, bool create, skv_error *err)
 {
     skv_manifest *manifest = &store->manifest;
     skv_log_sizes sizes = {store->in_force.segment_bytes_min, store->in_force.segment_bytes_max};
-    skv_code code = skv_ring_create(manifest->weights, manifest->shards, &store->parts.ring, err);
-    if (code == SKV_OK)
-        code = skv_log_create(store->dir, manifest->store_id, sizes, &store->parts.log, err);
+    skv_code code = skv_log_create(store->dir, manifest->store_id, sizes, &store->parts.log, err);
     if (code != SKV_OK)
         return code;
     store->parts.lanes = skv_alloc(manifest->shards * sizeof store->parts.lanes[0]);
@@ -126,6 +124,8 @@ static skv_code open_parts(skv_store *store, bool create, skv_error *err)
 static skv_code found_store(skv_store *store, const skv_options *options, skv_error *err)
 {
     skv_code code = skv_birth_manifest(store, options, err);
+    if (code == SKV_OK) /* refuses bad weights before anything is made */
+        code = skv_ring_create(store->manifest.weights, store->manifest.shards, &store->parts.ring, err);
     if (code == SKV_OK)
         code = skv_birth_directories(store, err);
     if (code == SKV_OK)
@@ -154,7 +154,9 @@ static skv_code adopt_store(skv_store *store, const skv_options *options, skv_er
         if (options->weights[i] != manifest->weights[i])
             return skv_fail(err, SKV_INVALID, "weights[%u] is %u, but the store has %u", i, options->weights[i],
                             manifest->weights[i]);
-    code = open_parts(store, false, err);
+    code = skv_ring_create(manifest->weights, manifest->shards, &store->parts.ring, err);
+    if (code == SKV_OK)
+        code = open_parts(store, false, err);
     if (code == SKV_OK)
         code = skv_replay(&store->parts, &store->replayed_records, err);
     if (code == SKV_OK)
