@@ -270,20 +270,28 @@ void skv_flush_wait_for_work(skv_parts *parts, unsigned seen, uint64_t timeout_n
     skv_event_wait(&parts->pressure.wanted, seen, timeout_ns);
 }
 
+static uint64_t first_unflushed(skv_parts *parts)
+{
+    uint64_t first = UINT64_MAX;
+    for (uint32_t i = 0; i < parts->lane_count; i++) {
+        uint64_t here;
+        skv_lock(&parts->lanes[i].lock);
+        here = skv_lane_first_seqno(&parts->lanes[i]);
+        skv_unlock(&parts->lanes[i].lock);
+        first = here < first ? here : first;
+    }
+    return first;
+}
+
 void skv_flush_retire(skv_parts *parts)
 {
-    uint64_t bound, applied_sum = 0;
+    uint64_t bound, first, applied_sum = 0;
     skv_log_lock(parts->log);
     bound = skv_log_last(parts->log) + 1;
-    for (uint32_t i = 0; i < parts->lane_count; i++) {
-        skv_lane *lane = &parts->lanes[i];
-        uint64_t first;
-        skv_lock(&lane->lock);
-        first = skv_lane_first_seqno(lane);
-        skv_unlock(&lane->lock);
-        bound = first < bound ? first : bound;
-        applied_sum += skv_shard_applied(lane->shard);
-    }
+    first = first_unflushed(parts);
+    bound = first < bound ? first : bound;
+    for (uint32_t i = 0; i < parts->lane_count; i++)
+        applied_sum += skv_shard_applied(parts->lanes[i].shard);
     for (const skv_snapshot *snapshot = parts->snapshots; snapshot; snapshot = snapshot->next)
         bound = snapshot->pin_seqno < bound ? snapshot->pin_seqno : bound;
     skv_log_unlock(parts->log);
@@ -297,19 +305,6 @@ static void raise_target(skv_parts *parts, uint64_t seqno)
     while (target < seqno && !atomic_compare_exchange_weak(&parts->flush_target, &target, seqno))
         continue;
     skv_event_notify(&parts->pressure.wanted);
-}
-
-static uint64_t first_unflushed(skv_parts *parts)
-{
-    uint64_t first = UINT64_MAX;
-    for (uint32_t i = 0; i < parts->lane_count; i++) {
-        uint64_t here;
-        skv_lock(&parts->lanes[i].lock);
-        here = skv_lane_first_seqno(&parts->lanes[i]);
-        skv_unlock(&parts->lanes[i].lock);
-        first = here < first ? here : first;
-    }
-    return first;
 }
 
 skv_code skv_flush_upto_seqno(skv_parts *parts, uint64_t seqno, uint64_t slice_ns, skv_error *err)
