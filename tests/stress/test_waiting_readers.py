@@ -37,13 +37,13 @@ READS: dict[str, Callable[[shardkv.Store], Any]] = {
 
 @pytest.fixture
 def failing(tmp_path: Path) -> Iterator[shardkv.Store]:
-    """A store whose log can be written no more; closing it says so."""
+    """A store whose segments can be written no more; closing it says so."""
     store = shardkv.open(tmp_path / "store", shards=1)
     store.put(b"kept", b"1")
     unwritable = os.open("/dev/null", os.O_RDONLY)
     for number in os.listdir("/proc/self/fd"):
         if os.path.exists(link := f"/proc/self/fd/{number}") and os.readlink(link).startswith(
-            f"{store.path}/log/"
+            f"{store.path}/log/seg"
         ):
             os.dup2(unwritable, int(number))
     os.close(unwritable)
@@ -65,8 +65,9 @@ def test_a_reader_of_a_disk_record_waits_for_its_sync(tmp_path: Path, read: str)
 def test_a_reader_is_never_shown_what_could_not_be_synced(
     failing: shardkv.Store, read: str
 ) -> None:
+    ticket = failing.submit(KEY, b"never durable")
     with pytest.raises(shardkv.PoisonedError):
-        failing.submit(KEY, b"never durable").wait()
+        ticket.wait()
     with pytest.raises(shardkv.PoisonedError):
         pytest.fail(f"{read} gave {READS[read](failing)!r}")
     assert failing[b"kept"] == b"1"
