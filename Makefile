@@ -10,7 +10,8 @@ JOBS := $(shell nproc)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 C_FILES := $(sort $(wildcard csrc/*.c))
-EXTENSION_INPUTS := $(C_FILES) $(wildcard csrc/*.h csrc/include/*.h) compile_flags.txt setup.py shardkv/_ffi_build.py
+DOORS := $(wildcard csrc/python/*.c)
+EXTENSION_INPUTS := $(C_FILES) $(DOORS) $(wildcard csrc/*.h csrc/include/*.h) compile_flags.txt setup.py shardkv/_ffi_build.py
 
 .PHONY: demo test test-slow test-asan test-tsan lint fmt bench clean
 .DELETE_ON_ERROR:
@@ -28,7 +29,7 @@ lint: $(VENV)/.has-test
 	$(VENV)/bin/ruff check --quiet .
 	$(VENV)/bin/ruff format --check --quiet .
 	$(VENV)/bin/mypy
-	@$(MAKE) --no-print-directory -j$(JOBS) $(C_FILES:csrc/%.c=build/lint/%.o)
+	@$(MAKE) --no-print-directory -j$(JOBS) $(C_FILES:csrc/%.c=build/lint/%.o) $(DOORS:csrc/%.c=build/lint/%.o)
 
 fmt: $(VENV)/.has-test
 	$(VENV)/bin/ruff check --quiet --fix .
@@ -46,8 +47,10 @@ clean:
 # Our C alone, every warning an error.
 build/lint/%.o: csrc/%.c compile_flags.txt
 	@mkdir -p $(@D)
-	$(CC) @compile_flags.txt -Werror -O2 -MMD -MP -c $< -o $@
--include $(wildcard build/lint/*.d)
+	$(CC) @compile_flags.txt -Werror -O2 $(C_INCLUDES) -MMD -MP -c $< -o $@
+# What meets Python's own headers.
+$(DOORS:csrc/%.c=build/lint/%.o): C_INCLUDES = $(shell $(PY) -c "import sysconfig; print('-isystem', sysconfig.get_path('include'))")
+-include $(wildcard build/lint/*.d build/lint/python/*.d)
 
 # --- sanitizers: a second build of the package in build/, found before the installed one -----------
 

@@ -151,23 +151,35 @@ static skv_code take_put_or_delete(skv_unpack *in, skv_write_op *op, uint32_t it
 
 typedef skv_code (*take_item)(skv_unpack *in, skv_write_op *op, uint32_t item, skv_io *io);
 
-static skv_code take_ops(skv_unpack *in, skv_write_op *ops, uint32_t count, take_item take, skv_io *io)
+/* Check all, then append them as one batch. */
+static skv_code append_ops(skv_store *store, skv_write_op *ops, uint32_t count, int ack, skv_io *io)
 {
+    skv_write write = {.ops = ops, .count = count, .ack = ack};
     uint64_t bytes = 0;
-    for (uint32_t i = 0; i < count; i++) {
-        skv_code code = take(in, &ops[i], i, io);
-        if (code == SKV_OK)
-            code = skv_write_check(ops[i].record.key.bytes, ops[i].record.value.bytes, &io->error);
-        if (code != SKV_OK)
-            return code;
-        if (!ops[i].record.value.data)
-            ops[i].record.value.data = ops[i].record.key.data; /* empty, but never a null pointer */
-        bytes += ops[i].record.key.bytes + ops[i].record.value.bytes;
+    skv_code code = SKV_OK;
+    for (uint32_t i = 0; i < count && code == SKV_OK; i++) {
+        skv_record *record = &ops[i].record;
+        code = skv_write_check(record->key.bytes, record->value.bytes, &io->error);
+        if (!record->value.data)
+            record->value.data = record->key.data; /* empty, but never a null pointer */
+        bytes += record->key.bytes + record->value.bytes;
     }
+    if (code != SKV_OK)
+        return code;
     if (bytes > SKV_BATCH_BYTES_MAX)
         return skv_fail(&io->error, SKV_VALUE_TOO_LARGE, "the batch has %llu bytes of keys and values; at most %d",
                         (unsigned long long)bytes, SKV_BATCH_BYTES_MAX);
-    return SKV_OK;
+    code = skv_write_append(&store->parts, &write, NULL, &io->error);
+    io->seqno = write.seqno;
+    return code;
+}
+
+static skv_code take_ops(skv_unpack *in, skv_write_op *ops, uint32_t count, take_item take, skv_io *io)
+{
+    skv_code code = SKV_OK;
+    for (uint32_t i = 0; i < count && code == SKV_OK; i++)
+        code = take(in, &ops[i], i, io);
+    return code;
 }
 
 static skv_code apply_blob(skv_store *store, skv_slice blob, take_item take, int ack, skv_io *io)
@@ -188,11 +200,8 @@ static skv_code apply_blob(skv_store *store, skv_slice blob, take_item take, int
     if (!ops)
         return skv_fail(&io->error, SKV_NO_MEMORY, "out of memory: a batch of %u", count);
     code = take_ops(&in, ops, count, map ? take_pair : take, io);
-    if (code == SKV_OK) {
-        skv_write write = {.ops = ops, .count = count, .ack = ack};
-        code = skv_write_append(&store->parts, &write, NULL, &io->error);
-        io->seqno = write.seqno;
-    }
+    if (code == SKV_OK)
+        code = append_ops(store, ops, count, ack, io);
     skv_release(ops);
     return code;
 }
@@ -217,6 +226,33 @@ skv_code skv_apply(skv_store *store, const char *blob, size_t blob_bytes, int ac
 skv_code skv_put_many(skv_store *store, const char *blob, size_t blob_bytes, int ack, skv_io *io)
 {
     return apply_and_wait(store, slice_of(blob, blob_bytes), take_put, ack, io);
+}
+
+static skv_code put_pairs(skv_store *store, const skv_put_item *pairs, uint32_t count, int ack, skv_io *io)
+{
+    skv_write_op *ops = skv_alloc(count * sizeof ops[0]);
+    skv_code code;
+    if (!ops)
+        return skv_fail(&io->error, SKV_NO_MEMORY, "out of memory: a batch of %u", count);
+    for (uint32_t i = 0; i < count; i++) {
+        ops[i].record.key = slice_of(pairs[i].key, pairs[i].key_bytes);
+        ops[i].record.value = slice_of(pairs[i].value, pairs[i].value_bytes);
+    }
+    code = append_ops(store, ops, count, ack, io);
+    skv_release(ops);
+    return code;
+}
+
+skv_code skv_put_pairs(skv_store *store, const skv_put_item *pairs, uint32_t count, int ack, skv_io *io)
+{
+    skv_code code = enter_to_write(store, io);
+    if (code != SKV_OK)
+        return code;
+    code = put_pairs(store, pairs, count, ack, io);
+    if (code == SKV_OK)
+        code = skv_write_wait(&store->parts, io->seqno, ack, &io->error);
+    skv_store_leave(store);
+    return code;
 }
 
 static skv_code delete_keys(skv_store *store, skv_unpack *in, uint32_t count, int ack, skv_io *io)

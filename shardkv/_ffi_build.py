@@ -61,7 +61,9 @@ ffi.cdef(cut_contract(CONTRACT.read_text()))
 ffi.set_source(
     "shardkv._core",
     PREAMBLE,
-    sources=sorted(str(path) for path in Path("csrc").glob("*.c")),
+    sources=sorted(
+        str(path) for path in [*Path("csrc").glob("*.c"), *Path("csrc/python").glob("*.c")]
+    ),
     depends=[str(FLAGS), *sorted(str(path) for path in Path("csrc").rglob("*.h"))],
     extra_compile_args=compile_args(),
     extra_link_args=link_args(),

@@ -33,6 +33,8 @@ def put_many(engine: Engine, items: Pairs, level: int, timeout: float) -> int:
 
 
 def _put_chunk(engine: Engine, chunk: Chunk, level: int, timeout: float) -> int:
+    if seqno := engine.put_many(chunk, level):
+        return seqno
     blob = pack(chunk)
     if len(blob) <= CHUNK_BYTES or len(chunk) == 1:
         return engine.apply(blob, level, timeout, puts_only=True)

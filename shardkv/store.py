@@ -36,6 +36,7 @@ class Store(BytesMapping):
         self._ack = LEVELS[ack]
         self._timeout = write_timeout
         self._closed = False
+        self._bind(self._engine.calls)
 
     # -- writing
 
@@ -47,15 +48,9 @@ class Store(BytesMapping):
         Durability: as `ack` says, once this returns.
         Cost: one shared sync for each group of waiting writers.
         """
-        if type(key) is not bytes:
-            key = as_bytes(key, "key")
-        if type(value) is not bytes:
-            value = as_bytes(value, "value")
-        if self._closed:
-            self._live()
-        return self._engine.put(
-            key, value, self._ack if ack is None else self._level(ack), self._timeout
-        )
+        level = self._ack if ack is None else self._level(ack)
+        seqno = self._put(key, value, level)
+        return seqno if seqno > 0 else self._finish(seqno, key, value, level)
 
     def submit(self, key: bytes, value: bytes) -> Ticket:
         """Append a put and return at once; the ticket says when it is durable.
@@ -64,14 +59,17 @@ class Store(BytesMapping):
         Durability: when `Ticket.wait()` returns, or a later `sync()`; by itself within milliseconds.
         Cost: no sync of its own.
         """
-        if type(key) is not bytes:
-            key = as_bytes(key, "key")
-        if type(value) is not bytes:
-            value = as_bytes(value, "value")
-        if self._closed:
-            self._live()
-        engine = self._engine
-        return Ticket(engine, engine.put(key, value, _native.LATER, self._timeout))
+        ticket: Ticket | None = self._submit(key, value, Ticket, self._engine)
+        if ticket is None:
+            ticket = Ticket(self._engine, self._finish(0, key, value, _native.LATER))
+        return ticket
+
+    def _finish(self, seqno: int, key: bytes, value: bytes, level: int) -> int:
+        if seqno < 0:  # appended; what is left is to wait
+            self._engine.wait(-seqno)
+            return -seqno
+        key, value = as_bytes(key, "key"), as_bytes(value, "value")
+        return self._live().put(key, value, level, self._timeout)
 
     def put_many(
         self,
@@ -134,11 +132,9 @@ class Store(BytesMapping):
         Durability: a value that its writer wants on disk is not shown before it is there.
         Cost: one crossing into C, one copy; no system call when the pages are in memory.
         """
-        if type(key) is not bytes:
-            key = as_bytes(key, "key")
-        if self._closed:
-            self._live()
-        value = self._engine.get(NO_SNAPSHOT, key)
+        value = self._get(key)
+        if value is NotImplemented:
+            value = self._live().get(NO_SNAPSHOT, as_bytes(key, "key"))
         return default if value is None else value
 
     def get_many(self, keys: Iterable[bytes]) -> dict[bytes, bytes]:
@@ -210,7 +206,11 @@ class Store(BytesMapping):
         if self._closed:
             return
         self._closed = True
+        self._bind(_native.NO_CALLS)
         registry.release(self._shared, flush=flush)
+
+    def _bind(self, calls: _native.Calls) -> None:
+        self._get, self._put, self._submit = calls.get, calls.put, calls.submit
 
     def _live(self) -> _native.Engine:
         if self._closed:

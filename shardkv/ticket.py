@@ -2,27 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from shardkv._native import Engine
+from shardkv._native import TicketBase
 
 
-class Ticket:
+class Ticket(TicketBase):
     """A write that `Store.submit` appended. It becomes durable by itself; waiting is optional.
 
     Threads: any number may wait.
     """
 
-    __slots__ = ("_engine", "seqno")
-
-    def __init__(self, engine: Engine, seqno: int) -> None:
-        self._engine = engine
-        self.seqno = seqno
+    __slots__ = ()
 
     def done(self) -> bool:
         """Say whether the write is durable."""
-        return self._engine.durable_seqno() >= self.seqno
+        return bool(self._engine.durable_seqno() >= self.seqno)
 
     def wait(self, timeout: float | None = None) -> int:
         """Wait until the write is durable and return its seqno.

@@ -78,6 +78,14 @@ typedef struct {
     uint8_t *data;
 } skv_io;
 
+/* One put of many. */
+typedef struct {
+    const char *key;
+    const char *value;
+    size_t key_bytes;
+    size_t value_bytes;
+} skv_put_item;
+
 typedef struct skv_lmdb skv_lmdb;
 typedef struct skv_store skv_store;
 typedef struct skv_snapshot skv_snapshot;
@@ -178,6 +186,8 @@ skv_code skv_pop(skv_store *store, const char *key, size_t key_bytes, int ack, s
 skv_code skv_apply(skv_store *store, const char *blob, size_t blob_bytes, int ack, skv_io *io);
 /* The same for puts alone: a key without a value is WRONG_TYPE. */
 skv_code skv_put_many(skv_store *store, const char *blob, size_t blob_bytes, int ack, skv_io *io);
+/* The same for pairs in memory. */
+skv_code skv_put_pairs(skv_store *store, const skv_put_item *pairs, uint32_t count, int ack, skv_io *io);
 /* Delete each key of a msgpack array that exists; io->bytes is how many did. Each key by itself is atomic.
  * BUSY: io->bytes were deleted before the room ran out; call again with the same keys. */
 skv_code skv_delete_many(skv_store *store, const char *blob, size_t blob_bytes, int ack, skv_io *io);

@@ -3,6 +3,7 @@
 An Engine is one open store inside this process; `registry` shares it between Store objects.
 """
 
+from shardkv._native.calls import NO_CALLS, Calls, TicketBase
 from shardkv._native.codes import (
     BATCH_BYTES_MAX,
     CODES,
@@ -39,10 +40,13 @@ __all__ = [
     "LATER",
     "LOOPS",
     "MEMORY",
+    "NO_CALLS",
     "NO_SNAPSHOT",
     "REVERSE",
     "VALUE_BYTES_MAX",
+    "Calls",
     "Engine",
+    "TicketBase",
     "Workspace",
     "as_bytes",
     "close_snapshot",

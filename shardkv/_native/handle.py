@@ -8,6 +8,7 @@ import time
 from typing import Any
 
 from shardkv._core import ffi, lib
+from shardkv._native.calls import Calls
 from shardkv._native.codes import AGAIN, SLICE_MS, error_from
 from shardkv._native.crossing import WORKSPACE_BYTES_KEPT, Workspace, owned
 from shardkv._native.lmdb import find_lmdb_module, load_lmdb
@@ -24,6 +25,7 @@ class Handle:
         self.handle = self._open(path)
         self.options = self._in_force()
         self._idle: list[Workspace] = []
+        self.calls = Calls(int(ffi.cast("uintptr_t", self.handle)), self.handle)
 
     def _open(self, path: str) -> Any:
         options = self.options

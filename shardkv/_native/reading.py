@@ -12,25 +12,18 @@ from shardkv._native.codes import AGAIN, NOT_FOUND, error_from
 from shardkv._native.crossing import Workspace, owned
 from shardkv._native.handle import Handle
 
-_get = lib.skv_get
-
 
 class Reading(Handle):
     """The reading half of an engine."""
 
     def get(self, snapshot: Any, key: bytes) -> bytes | None:
         """Return the value of a key, None when it is absent."""
-        idle = self._idle
-        ws = idle.pop() if idle else Workspace()
-        n: int = _get(self.handle, snapshot, key, len(key), ws.c)
-        if 0 <= n <= ws.capacity:
-            value: bytes = ws.view[:n]
-            idle.append(ws)
-            return value
-        if n == NOT_FOUND:
-            idle.append(ws)
-            return None
-        return self._read(n, ws, lambda: _get(self.handle, snapshot, key, len(key), ws.c))
+        ws = self.take()
+
+        def call() -> int:
+            return int(lib.skv_get(self.handle, snapshot, key, len(key), ws.c))
+
+        return self._read(call(), ws, call)
 
     def _read(self, n: int, ws: Workspace, again: Callable[[], int]) -> bytes | None:
         """Finish a read: what was found may not be durable yet, then wait and look `again`."""

@@ -11,32 +11,25 @@ from shardkv._native.codes import AGAIN, BUSY, DISK, NOT_FOUND, error_from
 from shardkv._native.crossing import Workspace
 from shardkv._native.handle import Handle
 
-_put = lib.skv_put
-
 
 class Writing(Handle):
     """The writing half of an engine."""
 
     def put(self, key: bytes, value: bytes, ack: int, timeout: float) -> int:
         """Append one put and wait for its ack; return its seqno."""
-        idle = self._idle
-        ws = idle.pop() if idle else Workspace()
-        seqno: int = _put(self.handle, key, len(key), value, len(value), ack, ws.c)
-        if seqno > 0:
-            idle.append(ws)
-            return seqno
-        return self._put_slowly(seqno, ws, (key, value, ack), timeout)
+        ws = self.take()
 
-    def _put_slowly(
-        self, code: int, ws: Workspace, call: tuple[bytes, bytes, int], timeout: float
-    ) -> int:
-        key, value, ack = call
-        return self.settle(
-            code,
-            ws,
-            timeout,
-            lambda: _put(self.handle, key, len(key), value, len(value), ack, ws.c),
-        )
+        def call() -> int:
+            return int(lib.skv_put(self.handle, key, len(key), value, len(value), ack, ws.c))
+
+        return self.settle(call(), ws, timeout, call)
+
+    def put_many(self, items: object, ack: int) -> int:
+        """Append a list of pairs or a dict of bytes as one batch; 0 when it has to go packed."""
+        seqno: int = self.calls.put_many(items, ack)
+        if seqno < 0:
+            self.wait(-seqno)
+        return abs(seqno)
 
     def settle(self, code: int, ws: Workspace, timeout: float, again: Callable[[], int]) -> int:
         """Bring a write to its end: `again` while there is no room, wait while it is not durable.

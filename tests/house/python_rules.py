@@ -88,7 +88,7 @@ def imports(text: str, package: str) -> set[str]:
 
 def core_only_in_native(name: str, text: str) -> list[Finding]:
     """Only _native touches the compiled module."""
-    if PurePath(name).stem in ("_native", "_ffi_build"):
+    if "_native" in PurePath(name).parts or PurePath(name).stem in ("_native", "_ffi_build"):
         return []
     by_import = any(n.split(".")[:2] == ["shardkv", "_core"] for n in imports(text, "shardkv"))
     by_text = any(

@@ -14,7 +14,7 @@ EXCEPTIONS_TODAY = 1
 
 C = ("csrc/*.c", "csrc/*.h", "csrc/include/*.h")
 HEADERS = ("csrc/*.h", "csrc/include/*.h")
-PACKAGE = ("shardkv/*.py",)
+PACKAGE = ("shardkv/**/*.py",)
 EXTENSION = "shardkv/_core*.so"
 TESTS = ("tests/**/*.py", "tests/**/*.c", "tests/**/*.h")
 Checker = Callable[[str, str], list[Finding]]
@@ -36,6 +36,7 @@ PER_FILE: dict[tuple[str, ...], tuple[Checker, ...]] = {
         python_rules.core_only_in_native,
     ),
     ("tests/**/*.py",): (python_rules.function_budget,),
+    ("csrc/python/*.c",): (c_rules.file_budget, c_rules.function_budget),
     ("tests/**/*.c",): (c_rules.test_function_budget,),
     TESTS: (python_rules.sleeps,),
     (*C, *PACKAGE, *TESTS, "bench/**/*.py", "Makefile"): (python_rules.leftovers,),

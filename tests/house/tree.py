@@ -23,7 +23,7 @@ RULES = {
     "c-call": "a call that belongs to one part is made there: files, threads, heap, loader, LMDB",
     "c-prefix": "what C shows to other files starts with skv_ or SKV_",
     "global": "no writable data in object files",
-    "export": "the extension exports its initialiser alone",
+    "export": "the extension exports its two initialisers alone",
     "python-function-lines": "Python functions have at most 40 lines beside the docstring",
     "python-file-lines": "Python files have at most 250 lines",
     "broad-except": "handlers name what they handle",

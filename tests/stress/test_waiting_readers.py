@@ -42,9 +42,9 @@ def failing(tmp_path: Path) -> Iterator[shardkv.Store]:
     store.put(b"kept", b"1")
     unwritable = os.open("/dev/null", os.O_RDONLY)
     for number in os.listdir("/proc/self/fd"):
-        if os.path.exists(link := f"/proc/self/fd/{number}") and os.readlink(link).startswith(
-            f"{store.path}/log/seg"
-        ):
+        link = f"/proc/self/fd/{number}"
+        target = os.readlink(link) if os.path.exists(link) else ""
+        if target.startswith(f"{store.path}/log/") and target.endswith(".log"):
             os.dup2(unwritable, int(number))
     os.close(unwritable)
     yield store
