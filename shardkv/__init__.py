@@ -23,6 +23,7 @@ from shardkv.errors import (
     InvalidError,
     KeyTooLongError,
     LockedError,
+    LockOwnerError,
     LockTimeoutError,
     OutOfMemoryError,
     OverloadedError,
@@ -31,6 +32,7 @@ from shardkv.errors import (
     ValueTooLargeError,
     WrongTypeError,
 )
+from shardkv.locks import KeyLock
 from shardkv.opening import open
 from shardkv.options import Options
 from shardkv.snapshot import Snapshot
@@ -51,7 +53,9 @@ __all__ = [
     "FormatError",
     "FullError",
     "InvalidError",
+    "KeyLock",
     "KeyTooLongError",
+    "LockOwnerError",
     "LockTimeoutError",
     "LockedError",
     "LogStats",

@@ -1,4 +1,4 @@
-"""The errors of shardkv: one root, one class for each code of the C contract."""
+"""The errors of shardkv: one root, one class for each code of the C contract, and a few that Python alone raises."""
 
 from __future__ import annotations
 
@@ -69,6 +69,10 @@ class ConflictError(Error):
 
 class LockTimeoutError(Error, TimeoutError):
     """A key lock could not be had in time."""
+
+
+class LockOwnerError(Error, RuntimeError):
+    """A key lock was released by who does not hold it, or waited for in a way that cannot end."""
 
 
 class OverloadedError(Error, TimeoutError):

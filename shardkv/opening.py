@@ -23,6 +23,7 @@ def open(
     readonly: bool = False,
     segment_bytes: tuple[int, int] | None = None,
     map_bytes: int | None = None,
+    lock_stripes: int | None = None,
 ) -> Store:
     """Open the store in a directory, or make one.
 
@@ -37,6 +38,7 @@ def open(
         readonly: refuse writes. The store is still held by this process alone.
         segment_bytes: smallest and largest log segment; (4 MiB, 64 MiB).
         map_bytes: first size of a shard's memory map, which grows by itself; 16 GiB of address space.
+        lock_stripes: key locks that `Store.lock` spreads the keys over; 1024. Of this process, not stored.
     Returns: a Store. The same directory opened twice in one process shares one engine.
     Raises: LockedError (another process has it), FormatError, CorruptionError, InvalidError, FullError, DiskError.
     Cost: replays what was not flushed: about a second per GB of log.
@@ -49,6 +51,7 @@ def open(
         readonly=readonly,
         segment_bytes=segment_bytes,
         map_bytes=map_bytes,
+        lock_stripes=lock_stripes,
     )
     check_ack(ack)
     timeout = check_timeout(write_timeout)

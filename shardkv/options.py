@@ -12,6 +12,7 @@ Ack = Literal["memory", "disk"]
 
 UNFLUSHED_BYTES = 256 << 20
 WRITE_TIMEOUT = 30.0
+LOCK_STRIPES = 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +27,7 @@ class Options:
         readonly: refuse writes through this store.
         segment_bytes: smallest and largest log segment.
         map_bytes: first size of a shard's memory map; it grows by itself.
+        lock_stripes: number of key locks in this process, 1..1048576.
     """
 
     shards: int | None = None
@@ -35,6 +37,7 @@ class Options:
     readonly: bool = False
     segment_bytes: tuple[int, int] | None = None
     map_bytes: int | None = None
+    lock_stripes: int | None = None
 
     def contradictions(self, other: Options) -> list[str]:
         """Name the fields that are set in both and differ."""
@@ -56,6 +59,7 @@ def check_options(
     readonly: bool,
     segment_bytes: tuple[int, int] | None,
     map_bytes: int | None,
+    lock_stripes: int | None,
 ) -> Options:
     """Return the options, or raise for the first that is wrong.
 
@@ -65,6 +69,7 @@ def check_options(
         ("shards", shards, 256),
         ("unflushed_bytes", unflushed_bytes, 1 << 46),
         ("map_bytes", map_bytes, 1 << 46),
+        ("lock_stripes", lock_stripes, 1 << 20),
     ):
         if value is not None:
             check_int(name, value, most)
@@ -80,6 +85,7 @@ def check_options(
         readonly=readonly,
         segment_bytes=segment_bytes,
         map_bytes=map_bytes,
+        lock_stripes=lock_stripes,
     )
 
 
@@ -113,10 +119,10 @@ def check_ack(ack: str) -> None:
         raise InvalidError(f"ack is {ack!r}; it must be 'memory' or 'disk'")
 
 
-def check_timeout(write_timeout: float) -> float:
+def check_timeout(timeout: float, name: str = "write_timeout") -> float:
     """Return a timeout in seconds as a float; raise InvalidError when it is not >= 0."""
-    if isinstance(write_timeout, bool) or not isinstance(write_timeout, (int, float)):
-        raise TypeError(f"write_timeout must be a number, not {type(write_timeout).__name__}")
-    if not 0 <= write_timeout < 1e9:
-        raise InvalidError(f"write_timeout is {write_timeout}; it must be 0 seconds or more")
-    return float(write_timeout)
+    if isinstance(timeout, bool) or not isinstance(timeout, (int, float)):
+        raise TypeError(f"{name} must be a number, not {type(timeout).__name__}")
+    if not 0 <= timeout < 1e9:
+        raise InvalidError(f"{name} is {timeout}; it must be 0 seconds or more")
+    return float(timeout)

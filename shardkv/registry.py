@@ -13,18 +13,20 @@ import threading
 
 from shardkv._native import Engine
 from shardkv.errors import Error, ForkedError, InvalidError
-from shardkv.options import Options
+from shardkv.options import LOCK_STRIPES, Options
+from shardkv.stripes import Stripes
 from shardkv.workers import Workers
 
 Place = tuple[int, int]
 
 
 class Shared:
-    """One engine, its worker threads, and how many Store objects use it."""
+    """One engine, its key locks, its worker threads, and how many Store objects use it."""
 
     def __init__(self, engine: Engine, place: Place) -> None:
         self.engine = engine
         self.place = place
+        self.stripes = Stripes(engine.options.lock_stripes or LOCK_STRIPES)
         self.workers = Workers(engine)
         self.users = 1
         self.closing = threading.Lock()
@@ -91,6 +93,7 @@ class Registry:
         for shared in stores:
             shared.forked = True
             shared.engine.forked()
+            shared.stripes.forked()
 
     def _exit(self) -> None:
         for shared in list(self._open.values()):

@@ -11,6 +11,7 @@ from shardkv import _native, bulk
 from shardkv._native import NO_SNAPSHOT, as_bytes
 from shardkv.batch import Batch
 from shardkv.errors import ClosedError
+from shardkv.locks import KeyLocking
 from shardkv.mapping import BytesMapping
 from shardkv.options import Ack, check_ack
 from shardkv.registry import registry
@@ -22,7 +23,7 @@ from shardkv.ticket import Ticket
 LEVELS: Final[dict[str, int]] = {"memory": _native.MEMORY, "disk": _native.DISK}
 
 
-class Store(BytesMapping):
+class Store(BytesMapping, KeyLocking):
     """An open store, made by `shardkv.open`. Keys have 1..500 bytes, values 0..32 MiB. A forked child opens its own.
 
     Threads: every method may be called from any thread.
@@ -105,10 +106,7 @@ class Store(BytesMapping):
         return Batch(self._live(), self._level(ack), self._timeout)
 
     def sync(self) -> None:
-        """Wait until everything appended so far is durable.
-
-        Raises: PoisonedError, ClosedError.
-        """
+        """Wait until everything appended so far is durable. Raises: PoisonedError, ClosedError."""
         engine = self._live()
         engine.wait(engine.last_seqno())
 

@@ -13,7 +13,7 @@ from shardkv._native.codes import AGAIN, SLICE_MS, error_from
 from shardkv._native.crossing import WORKSPACE_BYTES_KEPT, Workspace, owned
 from shardkv._native.lmdb import find_lmdb_module, load_lmdb
 from shardkv.errors import InvalidError
-from shardkv.options import Options
+from shardkv.options import LOCK_STRIPES, Options
 
 
 class Handle:
@@ -58,6 +58,7 @@ class Handle:
             readonly=self.options.readonly,
             segment_bytes=(full.segment_bytes_min, full.segment_bytes_max),
             map_bytes=full.map_bytes,
+            lock_stripes=self.options.lock_stripes or LOCK_STRIPES,
         )
 
     def take(self) -> Workspace:

@@ -25,12 +25,13 @@ ALSO = {
     errors.OutOfMemoryError: MemoryError,
     errors.OverloadedError: TimeoutError,
     errors.LockTimeoutError: TimeoutError,
+    errors.LockOwnerError: RuntimeError,
 }
-BUILT_IN = (ValueError, TypeError, OSError, MemoryError)
+BUILT_IN = (ValueError, TypeError, OSError, MemoryError, RuntimeError)
 
 
 def test_every_error_is_public_and_comes_from_one_root() -> None:
-    assert len(ALL) == 20
+    assert len(ALL) == 21
     for kind in ALL:
         assert getattr(shardkv, kind.__name__) is kind
         assert kind.__name__ in shardkv.__all__

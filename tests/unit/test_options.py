@@ -32,6 +32,7 @@ OUT_OF_RANGE: list[dict[str, Any]] = [
     {"segment_bytes": (65536 + 4096, 65536)},
     {"segment_bytes": (65536, (1 << 31) + 4096)},
     *({"map_bytes": n} for n in (-1, 0, (1 << 46) + 1)),
+    *({"lock_stripes": n} for n in (-1, 0, (1 << 20) + 1)),
 ]
 
 WRONG_TYPE: list[dict[str, Any]] = [
@@ -49,6 +50,7 @@ WRONG_TYPE: list[dict[str, Any]] = [
     {"segment_bytes": (True, 65536)},
     {"segment_bytes": (None, None)},
     *({"map_bytes": n} for n in (True, 1e9, "1G")),
+    *({"lock_stripes": n} for n in (True, 1.0, "8")),
 ]
 
 EDGES: list[dict[str, Any]] = [
@@ -62,6 +64,8 @@ EDGES: list[dict[str, Any]] = [
     {"shards": 2, "segment_bytes": (65536, 65536)},
     {"shards": 2, "map_bytes": 1},
     {"shards": 2, "ack": "memory"},
+    {"shards": 2, "lock_stripes": 1},
+    {"shards": 2, "lock_stripes": 1 << 20},
 ]
 
 

@@ -11,31 +11,44 @@ from house.tree import ROOT
 
 import shardkv
 
-EXAMPLES = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+# A block of Python, and the block of what it prints.
+EXAMPLES = re.findall(
+    r"```python\n(.*?)```\n(?:```text\n(.*?)```)?", (ROOT / "README.md").read_text(), re.DOTALL
+)
 NAMED = re.compile(r"`store\.(\w+)\(")
 
 
-@pytest.mark.parametrize("example", EXAMPLES)
-def test_an_example_of_the_readme_runs(
+@pytest.mark.parametrize(("example", "printed"), EXAMPLES)
+def test_an_example_of_the_readme_prints_what_the_readme_says(
     example: str,
+    printed: str,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.chdir(tmp_path)
     exec(compile(example, "README.md", "exec"), {})
-    assert capsys.readouterr().out == "b'user/2' b'Grace'\nb'user/3' b'Edsger'\n"
+    assert capsys.readouterr().out == printed
+    shardkv.open("data.skv", create=False).close()
+
+
+def test_the_first_example_stores_what_it_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    exec(compile(EXAMPLES[0][0], "README.md", "exec"), {})
     with shardkv.open("data.skv") as store:
         assert dict(store.items()) == {b"user/2": b"Grace", b"user/3": b"Edsger"}
 
 
-def test_there_is_an_example() -> None:
-    assert len(EXAMPLES) == 1
+def test_every_example_says_what_it_prints() -> None:
+    assert len(EXAMPLES) > 1
+    assert all(printed for _, printed in EXAMPLES)
 
 
 def test_every_call_that_the_readme_names_exists() -> None:
     named = set(NAMED.findall((ROOT / "README.md").read_text()))
-    assert named >= {"put", "submit", "batch", "scan", "snapshot", "stats"}
+    assert named >= {"put", "submit", "batch", "scan", "snapshot", "stats", "lock", "locks"}
     assert [name for name in named if not callable(getattr(shardkv.Store, name, None))] == []
 
 
