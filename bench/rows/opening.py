@@ -54,7 +54,7 @@ def _copy(source: Path, target: Path, cold: bool) -> None:
 
 
 def open_clean(row: Row, harness: Harness) -> RowResult:
-    """Row 12: open() of a store that was flushed and closed, each time the first in its process."""
+    """Row 12: open() of a store that was flushed and closed, the first in its process after the imports."""
     (name,) = harness.present("shardkv")
     count = harness.plan.clean_records
     with harness.directory() as path:
