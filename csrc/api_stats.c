@@ -79,6 +79,20 @@ int64_t skv_snapshot_stats_read(skv_store *store, skv_snapshot_stats *out, uint3
     return count;
 }
 
+uint64_t skv_clock_ms(skv_store *store)
+{
+    return skv_clock_now(&store->parts.clock);
+}
+
+skv_code skv_clock_set_shift(skv_store *store, int64_t shift_ms, skv_io *io)
+{
+    if (shift_ms > SKV_TTL_MS_MAX || shift_ms < -SKV_TTL_MS_MAX)
+        return skv_fail(&io->error, SKV_INVALID, "a shift of %lld ms; at most %lld", (long long)shift_ms,
+                        (long long)SKV_TTL_MS_MAX);
+    skv_clock_shift(&store->parts.clock, shift_ms);
+    return SKV_OK;
+}
+
 int64_t skv_shard_of(skv_store *store, const char *key, size_t key_bytes, skv_io *io)
 {
     int64_t shard;

@@ -20,11 +20,13 @@ static skv_code enter_to_write(skv_store *store, skv_io *io)
     return skv_fail(&io->error, SKV_READ_ONLY, "the store %s was opened read-only", store->path);
 }
 
-static skv_code append_put(skv_store *store, skv_slice key, skv_slice value, int ack, skv_io *io)
+static skv_code append_put(skv_store *store, skv_slice key, skv_slice value, int ack, uint64_t ttl_ms, skv_io *io)
 {
-    skv_write_op op = {.record = {.key = key, .value = value}};
+    skv_write_op op = {.record = {.key = key, .value = value}, .ttl_ms = ttl_ms};
     skv_write write = {.ops = &op, .count = 1, .ack = ack};
     skv_code code = skv_write_check(key.bytes, value.bytes, &io->error);
+    if (code == SKV_OK)
+        code = skv_write_check_ttl(ttl_ms, &io->error);
     if (code == SKV_OK)
         code = skv_write_append(&store->parts, &write, NULL, &io->error);
     io->seqno = write.seqno;
@@ -32,12 +34,12 @@ static skv_code append_put(skv_store *store, skv_slice key, skv_slice value, int
 }
 
 int64_t skv_put(skv_store *store, const char *key, size_t key_bytes, const char *value, size_t value_bytes, int ack,
-                skv_io *io)
+                uint64_t ttl_ms, skv_io *io)
 {
     skv_code code = enter_to_write(store, io);
     if (code != SKV_OK)
         return code;
-    code = append_put(store, slice_of(key, key_bytes), slice_of(value, value_bytes), ack, io);
+    code = append_put(store, slice_of(key, key_bytes), slice_of(value, value_bytes), ack, ttl_ms, io);
     if (code == SKV_OK)
         code = skv_write_wait(&store->parts, io->seqno, ack, &io->error);
     skv_store_leave(store);
@@ -140,12 +142,26 @@ static skv_code take_put(skv_unpack *in, skv_write_op *op, uint32_t item, skv_io
     return take_pair(in, op, item, io);
 }
 
-/* A pair to put, or a key to delete. */
+/* A pair, or a pair and its own ttl. */
+static skv_code take_put_with_ttl(skv_unpack *in, skv_write_op *op, uint32_t item, skv_io *io)
+{
+    uint32_t fields;
+    skv_code code;
+    if (!skv_unpack_array(in, &fields) || fields < 2 || fields > 3)
+        return refuse_item(io, item, "neither a pair of key and value nor one with a ttl");
+    code = take_pair(in, op, item, io);
+    if (code == SKV_OK && fields == 3 && !skv_unpack_uint(in, &op->ttl_ms))
+        return refuse_item(io, item, "the ttl is not a number of milliseconds");
+    return code;
+}
+
+/* A pair to put, with its own ttl or without, or a key to delete. */
 static skv_code take_put_or_delete(skv_unpack *in, skv_write_op *op, uint32_t item, skv_io *io)
 {
     if (skv_unpack_kind(in) == SKV_MP_ARRAY)
-        return take_put(in, op, item, io);
+        return take_put_with_ttl(in, op, item, io);
     op->record.flags = SKV_RECORD_DELETE;
+    op->ttl_ms = 0;
     return take_bytes(in, &op->record.key, item, "neither a key nor a (key, value) pair of bytes", io);
 }
 
@@ -160,6 +176,8 @@ static skv_code append_ops(skv_store *store, skv_write_op *ops, uint32_t count, 
     for (uint32_t i = 0; i < count && code == SKV_OK; i++) {
         skv_record *record = &ops[i].record;
         code = skv_write_check(record->key.bytes, record->value.bytes, &io->error);
+        if (code == SKV_OK)
+            code = skv_write_check_ttl(ops[i].ttl_ms, &io->error);
         if (!record->value.data)
             record->value.data = record->key.data; /* empty, but never a null pointer */
         bytes += record->key.bytes + record->value.bytes;
@@ -174,6 +192,7 @@ static skv_code append_ops(skv_store *store, skv_write_op *ops, uint32_t count, 
     return code;
 }
 
+/* Every op has the ttl of those that name none. */
 static skv_code take_ops(skv_unpack *in, skv_write_op *ops, uint32_t count, take_item take, skv_io *io)
 {
     skv_code code = SKV_OK;
@@ -182,7 +201,7 @@ static skv_code take_ops(skv_unpack *in, skv_write_op *ops, uint32_t count, take
     return code;
 }
 
-static skv_code apply_blob(skv_store *store, skv_slice blob, take_item take, int ack, skv_io *io)
+static skv_code apply_blob(skv_store *store, skv_slice blob, take_item take, int ack, uint64_t ttl_ms, skv_io *io)
 {
     skv_unpack in = {blob.data, blob.data + blob.bytes};
     uint32_t count;
@@ -199,6 +218,8 @@ static skv_code apply_blob(skv_store *store, skv_slice blob, take_item take, int
     ops = skv_alloc(count * sizeof ops[0]);
     if (!ops)
         return skv_fail(&io->error, SKV_NO_MEMORY, "out of memory: a batch of %u", count);
+    for (uint32_t i = 0; i < count; i++)
+        ops[i].ttl_ms = ttl_ms;
     code = take_ops(&in, ops, count, map ? take_pair : take, io);
     if (code == SKV_OK)
         code = append_ops(store, ops, count, ack, io);
@@ -206,26 +227,26 @@ static skv_code apply_blob(skv_store *store, skv_slice blob, take_item take, int
     return code;
 }
 
-static skv_code apply_and_wait(skv_store *store, skv_slice blob, take_item take, int ack, skv_io *io)
+static skv_code apply_and_wait(skv_store *store, skv_slice blob, take_item take, int ack, uint64_t ttl_ms, skv_io *io)
 {
     skv_code code = enter_to_write(store, io);
     if (code != SKV_OK)
         return code;
-    code = apply_blob(store, blob, take, ack, io);
+    code = apply_blob(store, blob, take, ack, ttl_ms, io);
     if (code == SKV_OK)
         code = skv_write_wait(&store->parts, io->seqno, ack, &io->error);
     skv_store_leave(store);
     return code;
 }
 
-skv_code skv_apply(skv_store *store, const char *blob, size_t blob_bytes, int ack, skv_io *io)
+skv_code skv_apply(skv_store *store, const char *blob, size_t blob_bytes, int ack, uint64_t ttl_ms, skv_io *io)
 {
-    return apply_and_wait(store, slice_of(blob, blob_bytes), take_put_or_delete, ack, io);
+    return apply_and_wait(store, slice_of(blob, blob_bytes), take_put_or_delete, ack, ttl_ms, io);
 }
 
-skv_code skv_put_many(skv_store *store, const char *blob, size_t blob_bytes, int ack, skv_io *io)
+skv_code skv_put_many(skv_store *store, const char *blob, size_t blob_bytes, int ack, uint64_t ttl_ms, skv_io *io)
 {
-    return apply_and_wait(store, slice_of(blob, blob_bytes), take_put, ack, io);
+    return apply_and_wait(store, slice_of(blob, blob_bytes), take_put, ack, ttl_ms, io);
 }
 
 static skv_code put_pairs(skv_store *store, const skv_put_item *pairs, uint32_t count, int ack, skv_io *io)

@@ -63,7 +63,8 @@
 #define SKV_MARK_FIRST_SEQNO 56
 #define SKV_MARK_CLOSED_SEGMENT_ID 64
 #define SKV_MARK_APPLIED_SUM 72
-#define SKV_MARK_BYTES 80
+#define SKV_MARK_CLOCK_MS 80
+#define SKV_MARK_BYTES 88
 #define SKV_MARK_SLOT_BYTES 512
 
 /* FORMAT.md 8: inside a shard */

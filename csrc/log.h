@@ -6,6 +6,7 @@
 #ifndef SKV_LOG_H
 #define SKV_LOG_H
 
+#include "clock.h"
 #include "mark.h"
 #include "segment.h"
 #include "sync.h"
@@ -19,9 +20,9 @@ typedef struct {
 
 /* -- life cycle (log_pool.c) -- */
 
-/* dir: the store's directory, kept. Nothing is read or written yet. owned: skv_log_free. */
-skv_code skv_log_create(int dir, const uint8_t store_id[SKV_STORE_ID_BYTES], skv_log_sizes sizes, skv_log **out,
-                        skv_error *err);
+/* dir: the store's directory, kept, as is the clock. Nothing is read or written yet. owned: skv_log_free. */
+skv_code skv_log_create(int dir, const uint8_t store_id[SKV_STORE_ID_BYTES], skv_log_sizes sizes, skv_clock *clock,
+                        skv_log **out, skv_error *err);
 void skv_log_free(skv_log *log);
 /* In a forked child: close the descriptors. */
 void skv_log_forget(skv_log *log);

@@ -8,8 +8,8 @@
 #define MARK_EVERY_NS (50 * SKV_NS_PER_MS)
 #define FREE_SEGMENTS_MAX 3
 
-skv_code skv_log_create(int dir, const uint8_t store_id[SKV_STORE_ID_BYTES], skv_log_sizes sizes, skv_log **out,
-                        skv_error *err)
+skv_code skv_log_create(int dir, const uint8_t store_id[SKV_STORE_ID_BYTES], skv_log_sizes sizes, skv_clock *clock,
+                        skv_log **out, skv_error *err)
 {
     skv_log *log = skv_alloc(sizeof *log);
     *out = NULL;
@@ -21,6 +21,7 @@ skv_code skv_log_create(int dir, const uint8_t store_id[SKV_STORE_ID_BYTES], skv
     }
     log->dir = dir;
     log->sizes = sizes;
+    log->clock = clock;
     log->next_bytes = sizes.segment_bytes_min;
     log->next_number = 1;
     log->mark_fd = -1;
@@ -79,6 +80,7 @@ static skv_code write_mark(skv_log *log, skv_mark mark, skv_error *err)
     log->marked_ns = skv_now_ns();
     if (code == SKV_OK) {
         log->mark = mark;
+        skv_clock_saved(log->clock, mark.clock_ms);
     } else { /* after a failed sync nobody knows what the side file says: no segment may be given back on its word */
         skv_lock(&log->lock);
         skv_log_poison(log, code, err);
@@ -96,6 +98,7 @@ static skv_mark current_mark(skv_log *log)
     mark.first_seqno = log->oldest->header.first_seqno;
     if (log->applied_sum > mark.applied_sum)
         mark.applied_sum = log->applied_sum;
+    mark.clock_ms = skv_clock_now(log->clock);
     mark.closed_segment_id = log->finished ? log->active->header.id : 0;
     skv_unlock(&log->lock);
     return mark;
@@ -112,7 +115,7 @@ static skv_code write_mark_twice(skv_log *log, skv_error *err)
 skv_code skv_log_found(skv_log *log, skv_error *err)
 {
     uint8_t zeros[SKV_PAGE_BYTES] = {0};
-    skv_mark birth = {.first_segment_id = 1, .first_seqno = 1};
+    skv_mark birth = {.first_segment_id = 1, .first_seqno = 1, .clock_ms = skv_clock_now(log->clock)};
     skv_code code = skv_os_open(log->dir, MARK_NAME, SKV_OPEN_CREATE, &log->mark_fd, err);
     if (code == SKV_OK)
         code = skv_os_write(log->mark_fd, MARK_NAME, zeros, sizeof zeros, 0, err);
@@ -330,6 +333,11 @@ static skv_code settle_all(skv_log *log, size_t keep, skv_error *err)
     return code;
 }
 
+static bool mark_is_wanted(const skv_log *log)
+{
+    return atomic_load(&log->mark_stale) || skv_clock_unsaved(log->clock);
+}
+
 skv_code skv_log_tend(skv_log *log, skv_error *err)
 {
     bool retirable;
@@ -342,7 +350,7 @@ skv_code skv_log_tend(skv_log *log, skv_error *err)
     skv_unlock(&log->lock);
     if (retirable && code == SKV_OK)
         return settle_all(log, FREE_SEGMENTS_MAX, err);
-    if (code == SKV_OK && atomic_load(&log->mark_stale) && skv_now_ns() - log->marked_ns >= MARK_EVERY_NS) {
+    if (code == SKV_OK && mark_is_wanted(log) && skv_now_ns() - log->marked_ns >= MARK_EVERY_NS) {
         atomic_store(&log->mark_stale, false);
         return write_mark(log, current_mark(log), err);
     }
@@ -358,7 +366,7 @@ void skv_log_tend_wait(skv_log *log, unsigned seen, uint64_t timeout_ns)
 {
     bool idle;
     skv_lock(&log->lock);
-    idle = !log->want_bytes && !skv_log_wants_spare(log) && !atomic_load(&log->mark_stale);
+    idle = !log->want_bytes && !skv_log_wants_spare(log) && !mark_is_wanted(log);
     skv_unlock(&log->lock);
     /* Not idle: somebody wrote since; the marks of many syncs become one. */
     skv_event_wait(&log->chore, seen, idle ? timeout_ns : MARK_EVERY_NS);

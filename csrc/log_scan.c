@@ -265,6 +265,7 @@ skv_code skv_log_scan(skv_log *log, uint64_t proof_seqno, skv_log_found_tail *ou
     *out = (skv_log_found_tail){0};
     if (log->active)
         settle_tail(log, log->active, &at, out);
+    skv_clock_raise(log->clock, log->mark.clock_ms);
     out->applied_sum = log->mark.applied_sum;
     out->closed = log->active && log->active->header.id == log->mark.closed_segment_id;
     out->last_seqno = at.next_seqno - 1;

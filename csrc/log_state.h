@@ -8,6 +8,7 @@ struct skv_log {
     int dir;
     uint8_t store_id[SKV_STORE_ID_BYTES];
     skv_log_sizes sizes;
+    skv_clock *clock; /* kept; the side file carries it */
     skv_slots *slots; /* owned */
 
     skv_mutex lock;

@@ -10,6 +10,7 @@
 typedef struct {
     skv_ring *ring;     /* owned by the store, as all of these */
     skv_log *log;
+    skv_clock clock;
     skv_lane *lanes;
     uint32_t lane_count;
     skv_pressure pressure;

@@ -108,7 +108,7 @@ static skv_code open_parts(skv_store *store, bool create, skv_error *err)
 {
     skv_manifest *manifest = &store->manifest;
     skv_log_sizes sizes = {store->in_force.segment_bytes_min, store->in_force.segment_bytes_max};
-    skv_code code = skv_log_create(store->dir, manifest->store_id, sizes, &store->parts.log, err);
+    skv_code code = skv_log_create(store->dir, manifest->store_id, sizes, &store->parts.clock, &store->parts.log, err);
     if (code != SKV_OK)
         return code;
     store->parts.lanes = skv_alloc(manifest->shards * sizeof store->parts.lanes[0]);

@@ -73,3 +73,10 @@ uint64_t skv_now_ns(void)
     (void)clock_gettime(CLOCK_MONOTONIC, &now);
     return (uint64_t)now.tv_sec * SKV_NS_PER_S + (uint64_t)now.tv_nsec;
 }
+
+uint64_t skv_wall_us(void)
+{
+    struct timespec now;
+    (void)clock_gettime(CLOCK_REALTIME, &now);
+    return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+}

@@ -55,5 +55,7 @@ void skv_event_wait(skv_event *event, unsigned seen, uint64_t timeout_ns);
 
 /* Monotonic time. */
 uint64_t skv_now_ns(void);
+/* What the machine takes the time of day to be, in Unix microseconds: it may jump. The engine's clock is built on it. */
+uint64_t skv_wall_us(void);
 
 #endif

@@ -18,15 +18,36 @@ skv_code skv_write_check(size_t key_bytes, size_t value_bytes, skv_error *err)
     return SKV_OK;
 }
 
+skv_code skv_write_check_ttl(uint64_t ttl_ms, skv_error *err)
+{
+    if (ttl_ms <= SKV_TTL_MS_MAX)
+        return SKV_OK;
+    return skv_fail(err, SKV_INVALID, "the ttl is %llu ms; at most %llu", (unsigned long long)ttl_ms,
+                    (unsigned long long)SKV_TTL_MS_MAX);
+}
+
+/* When the record expires: the only place where a ttl becomes a time. One look at the clock serves a whole batch. */
+static void set_expiry(skv_clock *clock, uint64_t *now_ms, skv_write_op *op)
+{
+    if (op->ttl_ms && !*now_ms)
+        *now_ms = skv_clock_now(clock);
+    if (op->ttl_ms)
+        op->record.expires_ms = *now_ms + op->ttl_ms;
+    if (op->record.expires_ms)
+        op->record.flags |= SKV_RECORD_EXPIRES;
+}
+
 /* Hash, route and size all ops; outside every lock. */
 static size_t prepare(skv_parts *parts, const skv_write *write)
 {
     size_t bytes = 0;
+    uint64_t now_ms = 0;
     for (uint32_t i = 0; i < write->count; i++) {
         skv_write_op *op = &write->ops[i];
         skv_key key = skv_key_of(op->record.key);
         if (write->ack == SKV_ACK_MEMORY)
             op->record.flags |= SKV_RECORD_MEMORY_ACK;
+        set_expiry(&parts->clock, &now_ms, op);
         op->key_hash = key.hash;
         op->lane = skv_parts_lane(parts, key);
         bytes += skv_record_bytes(&op->record);

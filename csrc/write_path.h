@@ -7,9 +7,11 @@
 /* How long a call waits before it lets its caller look for signals. */
 #define SKV_SLICE_NS (100 * SKV_NS_PER_MS)
 
-/* One put or delete of a batch. The caller fills key, value and flags; the path the rest. */
+/* One put or delete of a batch. The caller fills key, value, flags and, for a record that expires, either how long it
+ * shall live or the record's expires_ms; the path the rest. */
 typedef struct {
     skv_record record;
+    uint64_t ttl_ms; /* from now on; 0: expires_ms counts */
     uint64_t key_hash;
     skv_lane *lane;
 } skv_write_op;
@@ -32,6 +34,8 @@ typedef struct {
 
 /* Key and value lengths. INVALID, KEY_TOO_LONG, VALUE_TOO_LARGE. */
 skv_code skv_write_check(size_t key_bytes, size_t value_bytes, skv_error *err);
+/* At most SKV_TTL_MS_MAX. INVALID. */
+skv_code skv_write_check_ttl(uint64_t ttl_ms, skv_error *err);
 /* Append. expected: NULL, or what the key of the first op must still be (CONFLICT: it is not; read again).
  * BUSY, FULL, POISONED, NO_MEMORY. */
 skv_code skv_write_append(skv_parts *parts, skv_write *write, const skv_version *expected, skv_error *err);

@@ -8,6 +8,7 @@ from typing import Self
 from shardkv import _native
 from shardkv._native import Engine, as_bytes
 from shardkv.errors import ClosedError, InvalidError, KeyTooLongError, ValueTooLargeError
+from shardkv.expiry import Ttl, ttl_ms
 
 
 class Batch:
@@ -20,19 +21,20 @@ class Batch:
         self._engine = engine
         self._ack = ack
         self._timeout = timeout
-        self._items: list[bytes | tuple[bytes, bytes]] = []
+        self._items: list[bytes | tuple[bytes, bytes] | tuple[bytes, bytes, int]] = []
         self._bytes = 0
         self._over = False
         self.seqno: int | None = None
 
-    def put(self, key: bytes, value: bytes) -> None:
-        """Add a put.
+    def put(self, key: bytes, value: bytes, *, ttl: Ttl = None) -> None:
+        """Add a put; with a ttl, its seconds begin when the batch is applied.
 
         Raises: TypeError, InvalidError, KeyTooLongError, ValueTooLargeError; the batch stays as it was.
         """
         key, value = as_bytes(key, "key"), as_bytes(value, "value")
+        lifetime = ttl_ms(ttl)
         self._add(key, len(value))
-        self._items.append((key, value))
+        self._items.append((key, value, lifetime) if lifetime else (key, value))
 
     def delete(self, key: bytes) -> None:
         """Add a delete; the key need not exist.

@@ -15,32 +15,32 @@ Pairs = Mapping[bytes, bytes] | Iterable[tuple[bytes, bytes]]
 Chunk = dict[bytes, bytes] | list[tuple[bytes, bytes]]
 
 
-def put_many(engine: Engine, items: Pairs, level: int, timeout: float) -> int:
+def put_many(engine: Engine, items: Pairs, level: int, timeout: float, ttl_ms: int = 0) -> int:
     """Store pairs in chunks; wait for the ack once, at the end. Returns the last seqno."""
     if type(items) is dict and len(items) <= CHUNK_ITEMS:
-        return _put_chunk(engine, items, level, timeout)
+        return _put_chunk(engine, items, level, timeout, ttl_ms)
     pairs = iter(items.items() if isinstance(items, Mapping) else items)
     chunk = list(islice(pairs, CHUNK_ITEMS))
     if len(chunk) < CHUNK_ITEMS:
-        return _put_chunk(engine, chunk, level, timeout)
+        return _put_chunk(engine, chunk, level, timeout, ttl_ms)
     later = _native.LATER if level == _native.DISK else level
     while chunk:
-        seqno = _put_chunk(engine, chunk, later, timeout)
+        seqno = _put_chunk(engine, chunk, later, timeout, ttl_ms)
         chunk = list(islice(pairs, CHUNK_ITEMS))
     if level == _native.DISK:
         engine.wait(seqno)
     return seqno
 
 
-def _put_chunk(engine: Engine, chunk: Chunk, level: int, timeout: float) -> int:
-    if seqno := engine.put_many(chunk, level):
+def _put_chunk(engine: Engine, chunk: Chunk, level: int, timeout: float, ttl_ms: int) -> int:
+    if not ttl_ms and (seqno := engine.put_many(chunk, level)):
         return seqno
     blob = pack(chunk)
     if len(blob) <= CHUNK_BYTES or len(chunk) == 1:
-        return engine.apply(blob, level, timeout, puts_only=True)
+        return engine.apply(blob, level, timeout, ttl_ms, puts_only=True)
     pairs = list(chunk.items()) if isinstance(chunk, dict) else chunk
-    _put_chunk(engine, pairs[: len(pairs) // 2], level, timeout)
-    return _put_chunk(engine, pairs[len(pairs) // 2 :], level, timeout)
+    _put_chunk(engine, pairs[: len(pairs) // 2], level, timeout, ttl_ms)
+    return _put_chunk(engine, pairs[len(pairs) // 2 :], level, timeout, ttl_ms)
 
 
 def delete_many(engine: Engine, keys: Iterable[bytes], level: int, timeout: float) -> int:

@@ -14,6 +14,7 @@ from collections.abc import (
 from typing import Any, Final, overload
 
 from shardkv._native import NO_SNAPSHOT, Engine, as_bytes
+from shardkv.expiry import Ttl
 
 MISSING: Final[Any] = object()
 
@@ -30,7 +31,7 @@ class BytesMapping(MutableMapping[bytes, bytes]):
     def _level(self, ack: Any) -> int: ...
 
     @abstractmethod
-    def put(self, key: bytes, value: bytes) -> int:
+    def put(self, key: bytes, value: bytes, *, ttl: Ttl = None) -> int:
         """Store one pair."""
 
     @abstractmethod

@@ -20,6 +20,7 @@
 #define SKV_BATCH_BYTES_MAX 33554432
 #define SKV_SHARDS_MAX 256
 #define SKV_WEIGHT_MAX 64
+#define SKV_TTL_MS_MAX 3153600000000 /* a hundred years */
 
 /* Codes. One Python exception each; the first four are answers, not errors. */
 #define SKV_OK 0
@@ -174,19 +175,21 @@ void skv_run_flush(skv_store *store);
 /* -- writing -------------------------------------------------------------------------------------------------------- */
 
 /* Append one put and wait for its ack at most one slice. Returns the seqno, or a negative code; after AGAIN io->seqno.
- * AGAIN, BUSY, KEY_TOO_LONG, VALUE_TOO_LARGE, INVALID (empty key), FULL, POISONED, READ_ONLY, CLOSED, FORKED. */
+ * ttl_ms: how long the record lives, by the store's clock; 0: for ever.
+ * AGAIN, BUSY, KEY_TOO_LONG, VALUE_TOO_LARGE, INVALID (empty key, ttl), FULL, POISONED, READ_ONLY, CLOSED, FORKED. */
 int64_t skv_put(skv_store *store, const char *key, size_t key_bytes, const char *value, size_t value_bytes, int ack,
-                 skv_io *io);
+                uint64_t ttl_ms, skv_io *io);
 /* Delete a key that exists; NOT_FOUND appends nothing. The answer is exact under concurrency, and durable as a read is. */
 skv_code skv_delete(skv_store *store, const char *key, size_t key_bytes, int ack, skv_io *io);
 /* The same, with the value that was deleted in io->data, io->bytes. */
 skv_code skv_pop(skv_store *store, const char *key, size_t key_bytes, int ack, skv_io *io);
 /* Append one batch: all or nothing, across shards. blob is msgpack: a map {key: value} of puts, or an array whose
- * items are [key, value] (put) or key (delete). WRONG_TYPE names the item; error.offset is its index. */
-skv_code skv_apply(skv_store *store, const char *blob, size_t blob_bytes, int ack, skv_io *io);
-/* The same for puts alone: a key without a value is WRONG_TYPE. */
-skv_code skv_put_many(skv_store *store, const char *blob, size_t blob_bytes, int ack, skv_io *io);
-/* The same for pairs in memory. */
+ * items are [key, value] or [key, value, ttl_ms] (put) or key (delete). ttl_ms: of the puts that name none, 0: they
+ * live for ever. WRONG_TYPE names the item; error.offset is its index. */
+skv_code skv_apply(skv_store *store, const char *blob, size_t blob_bytes, int ack, uint64_t ttl_ms, skv_io *io);
+/* The same for pairs alone: a key without a value, or a pair with a ttl of its own, is WRONG_TYPE. */
+skv_code skv_put_many(skv_store *store, const char *blob, size_t blob_bytes, int ack, uint64_t ttl_ms, skv_io *io);
+/* The same for pairs in memory, which live for ever. */
 skv_code skv_put_pairs(skv_store *store, const skv_put_item *pairs, uint32_t count, int ack, skv_io *io);
 /* Delete each key of a msgpack array that exists; io->bytes is how many did. Each key by itself is atomic.
  * BUSY: io->bytes were deleted before the room ran out; call again with the same keys. */
@@ -230,6 +233,13 @@ skv_scan *skv_scan_open(skv_store *store, skv_snapshot *snapshot, const char *st
  * at the end. */
 int64_t skv_scan_next(skv_scan *scan, uint32_t rows_max, uint32_t bytes_max, skv_io *io);
 void skv_scan_free(skv_scan *scan);
+
+/* -- time ----------------------------------------------------------------------------------------------------------- */
+
+/* The store's clock, in Unix milliseconds: the machine's, except that it never goes back, not over a reopening either. */
+uint64_t skv_clock_ms(skv_store *store);
+/* For tests: from now on the machine's clock is taken to be shift_ms away from what it says, at most SKV_TTL_MS_MAX. */
+skv_code skv_clock_set_shift(skv_store *store, int64_t shift_ms, skv_io *io);
 
 /* -- looking -------------------------------------------------------------------------------------------------------- */
 

@@ -144,7 +144,7 @@ static int put_plain(calls *self, PyObject *const *args, int ack, skv_io **io, i
     key_bytes = (size_t)PyBytes_Size(args[0]);
     value_bytes = (size_t)PyBytes_Size(args[1]);
     Py_BEGIN_ALLOW_THREADS
-    *code = skv_put(self->store, key, key_bytes, value, value_bytes, ack, *io);
+    *code = skv_put(self->store, key, key_bytes, value, value_bytes, ack, 0, *io);
     Py_END_ALLOW_THREADS
     return 1;
 }

@@ -15,6 +15,7 @@ from shardkv._native.codes import (
     MEMORY,
     NO_SNAPSHOT,
     REVERSE,
+    TTL_MS_MAX,
     VALUE_BYTES_MAX,
     error_from,
 )
@@ -43,6 +44,7 @@ __all__ = [
     "NO_CALLS",
     "NO_SNAPSHOT",
     "REVERSE",
+    "TTL_MS_MAX",
     "VALUE_BYTES_MAX",
     "Calls",
     "Engine",

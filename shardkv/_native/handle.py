@@ -112,6 +112,17 @@ class Handle:
         """Return the newest durable seqno."""
         return int(lib.skv_durable_seqno(self.handle))
 
+    def clock_ms(self) -> int:
+        """Return the store's time in Unix milliseconds: it never goes back."""
+        return int(lib.skv_clock_ms(self.handle))
+
+    def shift_clock(self, shift_ms: int) -> None:
+        """For tests: take the machine's clock to be so far from what it says."""
+        ws = self.take()
+        if lib.skv_clock_set_shift(self.handle, shift_ms, ws.c) != 0:
+            raise error_from(ws.c.error)
+        self.give(ws)
+
     def stop(self) -> None:
         """Refuse new calls, let those under way leave, sync, tell the loops to return."""
         err = ffi.new("skv_error *")

@@ -15,12 +15,14 @@ from shardkv._native.handle import Handle
 class Writing(Handle):
     """The writing half of an engine."""
 
-    def put(self, key: bytes, value: bytes, ack: int, timeout: float) -> int:
+    def put(self, key: bytes, value: bytes, ack: int, timeout: float, ttl_ms: int = 0) -> int:
         """Append one put and wait for its ack; return its seqno."""
         ws = self.take()
 
         def call() -> int:
-            return int(lib.skv_put(self.handle, key, len(key), value, len(value), ack, ws.c))
+            return int(
+                lib.skv_put(self.handle, key, len(key), value, len(value), ack, ttl_ms, ws.c)
+            )
 
         return self.settle(call(), ws, timeout, call)
 
@@ -54,12 +56,14 @@ class Writing(Handle):
         self.give(ws)
         return code
 
-    def apply(self, blob: bytes, ack: int, timeout: float, *, puts_only: bool = False) -> int:
+    def apply(
+        self, blob: bytes, ack: int, timeout: float, ttl_ms: int = 0, *, puts_only: bool = False
+    ) -> int:
         """Append one batch; return the seqno of its last record."""
         ws, append = self.take(), lib.skv_put_many if puts_only else lib.skv_apply
 
         def call() -> int:
-            return int(append(self.handle, blob, len(blob), ack, ws.c))
+            return int(append(self.handle, blob, len(blob), ack, ttl_ms, ws.c))
 
         code = self.settle(call(), ws, timeout, call)
         return code or int(ws.c.seqno)

@@ -8,12 +8,13 @@
 
 const uint8_t logs_id[SKV_STORE_ID_BYTES] = "a store for test";
 const skv_log_sizes logs_small = {SKV_PAGE_BYTES, SKV_PAGE_BYTES};
+skv_clock logs_clock;
 
 skv_log *logs_found(int dir, skv_log_sizes sizes)
 {
     skv_error err = {0};
     skv_log *log;
-    CHECK_OK(skv_log_create(dir, logs_id, sizes, &log, &err), &err);
+    CHECK_OK(skv_log_create(dir, logs_id, sizes, &logs_clock, &log, &err), &err);
     CHECK_OK(skv_log_found(log, &err), &err);
     CHECK_OK(skv_log_start(log, 1, 0, &err), &err);
     CHECK_OK(skv_log_sync_start(log, &err), &err);
@@ -110,7 +111,7 @@ skv_mark logs_slot(int dir, int slot)
 
 skv_code logs_scan(int dir, uint64_t proof_seqno, skv_log **out, skv_log_found_tail *tail, skv_error *err)
 {
-    skv_code code = skv_log_create(dir, logs_id, logs_small, out, err);
+    skv_code code = skv_log_create(dir, logs_id, logs_small, &logs_clock, out, err);
     if (code == SKV_OK)
         code = skv_log_scan(*out, proof_seqno, tail, err);
     if (code != SKV_OK) {

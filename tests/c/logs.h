@@ -8,6 +8,8 @@
 extern const uint8_t logs_id[SKV_STORE_ID_BYTES];
 /* Segments of one page. */
 extern const skv_log_sizes logs_small;
+/* Of every log here. */
+extern skv_clock logs_clock;
 
 /* A new store's log, started, nothing in it. owned: skv_log_free, as every log from here. */
 skv_log *logs_found(int dir, skv_log_sizes sizes);

@@ -21,7 +21,8 @@ static int open_mark(int dir)
 
 static skv_mark mark_of(uint64_t generation)
 {
-    return (skv_mark){generation, 10 * generation, 3 * generation, 7 * generation, 5 * generation, 9 * generation};
+    return (skv_mark){generation, 10 * generation, 3 * generation, 7 * generation, 5 * generation, 11 * generation,
+                      9 * generation};
 }
 
 static void write_mark(int fd, uint64_t generation)
@@ -42,6 +43,7 @@ static void expect_generation(int fd, uint64_t generation)
     CHECK_EQ(mark.first_seqno, wanted.first_seqno);
     CHECK_EQ(mark.closed_segment_id, wanted.closed_segment_id);
     CHECK_EQ(mark.applied_sum, wanted.applied_sum);
+    CHECK_EQ(mark.clock_ms, wanted.clock_ms);
 }
 
 static void test_the_newest_slot_answers_and_the_one_before_is_kept(void)

@@ -34,7 +34,7 @@ static skv_code make_ring(world *at)
 
 static skv_code make_log(world *at)
 {
-    return skv_log_create(at->dir, logs_id, logs_small, &at->log, NULL);
+    return skv_log_create(at->dir, logs_id, logs_small, &logs_clock, &at->log, NULL);
 }
 
 static skv_code found_log(world *at)

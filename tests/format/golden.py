@@ -11,16 +11,18 @@ import tempfile
 from pathlib import Path
 
 import shardkv
+from shardkv.expiry import TTL_MAX
 
 FLUSHED = {b"flushed/%d" % i: b"value %d" % (i * i) for i in range(200)}
 LOGGED = {b"logged/%d" % i: bytes(range(i)) for i in range(50)}
 REPLACED = {b"flushed/7": b"newer", b"empty": b""}
+LASTING = {b"lasting": b"for a hundred years"}
 DELETED = [b"flushed/9", b"logged/3"]
 
 
 def content() -> dict[bytes, bytes]:
     """What a reader must find."""
-    found = {**FLUSHED, **LOGGED, **REPLACED}
+    found = {**FLUSHED, **LOGGED, **REPLACED, **LASTING}
     for key in DELETED:
         del found[key]
     return found
@@ -38,6 +40,7 @@ def make(target: Path) -> None:
                 batch.put(key, value)
             for key in DELETED:
                 batch.delete(key)
+        store.put_many(LASTING, ttl=TTL_MAX)
         store.close(flush=False)
         with tarfile.open(target, "w:gz") as archive:
             for file in sorted(path.rglob("*")):

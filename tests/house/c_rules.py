@@ -13,6 +13,7 @@ from house.tree import Finding, over, places
 LEVELS = {
     "ground": "error memory bytes hash radix record frame format msgpack io",
     "world": "os sync lmdb_api",
+    "the clock": "clock",
     "parts": """ring segment log log_state log_pool log_sync log_scan mark manifest pressure
         shard shard_state shard_read shard_apply""",
     "parts that point into the log": "run index index_state index_order index_count",
