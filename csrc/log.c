@@ -161,6 +161,9 @@ void skv_log_stats_read(skv_log *log, skv_stats *out)
     out->durable_seqno = skv_log_durable(log);
     out->log_bytes = log->live_bytes;
     out->log_segments = log->live_segments;
+    out->retained_bytes = log->kept_bytes;
+    out->retained_segments = log->kept_segments;
+    out->oldest_seqno = log->kept_id ? log->kept_seqno : log->oldest->header.first_seqno;
     out->syncs = log->syncs;
     out->synced_bytes = log->synced_bytes;
     memcpy(out->group_sizes, log->group_sizes, sizeof out->group_sizes);

@@ -39,6 +39,8 @@ void skv_log_tend_wait(skv_log *log, unsigned seen, uint64_t timeout_ns);
 /* Records before bound are durable in their shards and nobody reads them: give their segments back. applied_sum: of the
  * shards, for the side file to remember. */
 void skv_log_retire(skv_log *log, uint64_t bound_seqno, uint64_t applied_sum);
+/* How many bytes of files that nobody needs any more to keep for readers of the log: whole segments, the newest ones. */
+void skv_log_retain(skv_log *log, uint64_t bytes);
 /* Last side file and as few files as possible; for a log without appenders. */
 skv_code skv_log_finish(skv_log *log, skv_error *err);
 

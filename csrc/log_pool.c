@@ -1,5 +1,5 @@
-/* L2 part (log family). Life cycle of the log and of its files: the next segment is ready before it is needed, a segment
- * is used again or removed only after the side file says that nothing in it is needed. */
+/* L2 part (log family). Life cycle of the log and of its files: the side file, and the next segment,
+ * which is ready before it is needed. */
 #include "log_state.h"
 
 #include "memory.h"
@@ -49,6 +49,8 @@ void skv_log_free(skv_log *log)
     free_list(log->spare);
     free_list(log->free);
     free_list(log->retired);
+    free_list(log->kept);
+    free_list(log->lost);
     skv_os_close(log->mark_fd);
     skv_mutex_free(&log->lock);
     skv_release(log->slots);
@@ -67,6 +69,8 @@ void skv_log_forget(skv_log *log)
     forget_list(log->spare);
     forget_list(log->free);
     forget_list(log->retired);
+    forget_list(log->kept);
+    forget_list(log->lost);
     skv_os_close(log->mark_fd);
 }
 
@@ -96,6 +100,8 @@ static skv_mark current_mark(skv_log *log)
     mark.durable_seqno = skv_log_durable(log);
     mark.first_segment_id = log->oldest->header.id;
     mark.first_seqno = log->oldest->header.first_seqno;
+    mark.kept_segment_id = log->kept_id;
+    mark.kept_seqno = log->kept_seqno;
     if (log->applied_sum > mark.applied_sum)
         mark.applied_sum = log->applied_sum;
     mark.clock_ms = skv_clock_now(log->clock);
@@ -104,8 +110,7 @@ static skv_mark current_mark(skv_log *log)
     return mark;
 }
 
-/* Both slots, so that one damaged slot cannot bring back a beginning whose segments were used again. */
-static skv_code write_mark_twice(skv_log *log, skv_error *err)
+skv_code skv_log_write_mark_twice(skv_log *log, skv_error *err)
 {
     skv_mark mark = current_mark(log);
     skv_code code = write_mark(log, mark, err);
@@ -251,87 +256,7 @@ skv_code skv_log_start(skv_log *log, uint64_t first_seqno, uint64_t room_bytes, 
     return SKV_OK;
 }
 
-/* -- giving back ---------------------------------------------------------------------------------------------------- */
-
-/* Move what is not needed any more from the live list to `retired`. Under the lock. */
-static bool take_retirable(skv_log *log)
-{
-    skv_segment **end = &log->retired;
-    bool found = false;
-    while (*end)
-        end = &(*end)->next;
-    while (log->oldest != log->active && log->oldest != log->unsynced &&
-           log->oldest->last_seqno < log->retire_bound && log->oldest->last_seqno <= skv_log_durable(log) &&
-           !skv_segment_pinned(log->oldest, log->slots)) {
-        skv_segment *segment = log->oldest;
-        log->oldest = segment->next;
-        log->live_bytes -= segment->header.file_bytes;
-        log->live_segments--;
-        segment->next = NULL;
-        *end = segment;
-        end = &segment->next;
-        found = true;
-    }
-    return found || log->retired;
-}
-
-void skv_log_retire(skv_log *log, uint64_t bound_seqno, uint64_t applied_sum)
-{
-    skv_lock(&log->lock);
-    if (applied_sum > log->applied_sum)
-        log->applied_sum = applied_sum;
-    if (bound_seqno > log->retire_bound)
-        log->retire_bound = bound_seqno;
-    skv_unlock(&log->lock);
-    skv_event_notify(&log->chore);
-}
-
-static size_t list_length(const skv_segment *segment)
-{
-    size_t length = 0;
-    for (; segment; segment = segment->next)
-        length++;
-    return length;
-}
-
-/* Keep a retired file for its next life, or remove it. */
-static skv_code settle_retired(skv_log *log, skv_segment *segment, size_t keep, skv_error *err)
-{
-    skv_code code;
-    bool kept;
-    skv_segment_unmap(segment);
-    skv_lock(&log->lock);
-    skv_segment_give_slot(segment, log->slots);
-    kept = list_length(log->free) < keep && segment->header.file_bytes >= log->next_bytes &&
-           segment->header.file_bytes <= log->sizes.segment_bytes_max;
-    if (kept) {
-        segment->next = log->free;
-        log->free = segment;
-    }
-    skv_unlock(&log->lock);
-    if (kept)
-        return SKV_OK;
-    code = skv_os_remove(log->dir, segment->name, err);
-    skv_segment_free(segment);
-    return code == SKV_OK ? skv_os_sync_dir(log->dir, "log", err) : code;
-}
-
-static skv_code settle_all(skv_log *log, size_t keep, skv_error *err)
-{
-    skv_code code = write_mark_twice(log, err);
-    while (code == SKV_OK) {
-        skv_segment *segment;
-        skv_lock(&log->lock);
-        segment = log->retired;
-        if (segment)
-            log->retired = segment->next;
-        skv_unlock(&log->lock);
-        if (!segment)
-            break;
-        code = settle_retired(log, segment, keep, err);
-    }
-    return code;
-}
+/* -- the log loop, and the end --------------------------------------------------------------------------------------- */
 
 static bool mark_is_wanted(const skv_log *log)
 {
@@ -346,10 +271,10 @@ skv_code skv_log_tend(skv_log *log, skv_error *err)
         return code;
     code = make_spare(log, err);
     skv_lock(&log->lock);
-    retirable = take_retirable(log);
+    retirable = skv_log_take_retirable(log);
     skv_unlock(&log->lock);
     if (retirable && code == SKV_OK)
-        return settle_all(log, FREE_SEGMENTS_MAX, err);
+        return skv_log_settle(log, FREE_SEGMENTS_MAX, err);
     if (code == SKV_OK && mark_is_wanted(log) && skv_now_ns() - log->marked_ns >= MARK_EVERY_NS) {
         atomic_store(&log->mark_stale, false);
         return write_mark(log, current_mark(log), err);
@@ -380,7 +305,7 @@ skv_code skv_log_finish(skv_log *log, skv_error *err)
         return code;
     skv_lock(&log->lock);
     log->finished = true;
-    (void)take_retirable(log);
+    (void)skv_log_take_retirable(log);
     if (spare) { /* keep one file for the next open, and only one */
         spare->next = log->retired;
         log->retired = spare;
@@ -393,5 +318,5 @@ skv_code skv_log_finish(skv_log *log, skv_error *err)
         log->retired = segment;
     }
     skv_unlock(&log->lock);
-    return settle_all(log, 1, err);
+    return skv_log_settle(log, 1, err);
 }

@@ -1,134 +1,6 @@
-/* L2 part (log family). Replay's reader: finds the live segments, verifies every frame, and tells a torn tail, which was
- * never acknowledged, from damage to what was. FORMAT.md 10 has the rules. */
+/* L2 part (log family). Replay's reader: verifies every frame of the live segments, and tells a torn tail, which was never
+ * acknowledged, from damage to what was. FORMAT.md 10 has the rules. */
 #include "log_state.h"
-
-#include <stdio.h>
-#include <stdlib.h>
-
-#include "memory.h"
-
-#define MARK_NAME "log/MARK"
-
-/* -- finding the segments ------------------------------------------------------------------------------------------- */
-
-static skv_code classify(skv_log *log, skv_segment *segment, skv_error *err)
-{
-    uint8_t sector[SKV_SEGMENT_FRAMES];
-    uint64_t file_bytes = segment->header.file_bytes;
-    skv_code code;
-    if (file_bytes < SKV_SEGMENT_FRAMES)
-        return SKV_NOT_FOUND; /* a file whose creation was interrupted */
-    code = skv_os_read(segment->fd, segment->name, sector, sizeof sector, 0, err);
-    if (code != SKV_OK)
-        return code;
-    switch (skv_segment_header_read(sector, &segment->header)) {
-    case SKV_HEADER_BLANK:
-        return SKV_NOT_FOUND;
-    case SKV_HEADER_DAMAGED:
-        return skv_fail_at(err, SKV_CORRUPT, segment->name, 0, 0, "the segment header is damaged");
-    case SKV_HEADER_UNKNOWN_VERSION:
-        return skv_fail_at(err, SKV_FORMAT, segment->name, SKV_SEGMENT_VERSION, 0,
-                           "the segment has a format version that this release does not know");
-    case SKV_HEADER_GOOD:
-        break;
-    }
-    if (memcmp(segment->header.store_id, log->store_id, SKV_STORE_ID_BYTES) != 0)
-        return skv_fail_at(err, SKV_CORRUPT, segment->name, SKV_SEGMENT_STORE_ID, 0,
-                           "the segment belongs to another store");
-    if (segment->header.id < log->mark.first_segment_id) {
-        segment->header.file_bytes = file_bytes;
-        return SKV_NOT_FOUND;
-    }
-    if (segment->header.file_bytes != file_bytes)
-        return skv_fail_at(err, SKV_CORRUPT, segment->name, file_bytes, segment->header.first_seqno,
-                           "the segment has %llu bytes, not %llu", (unsigned long long)file_bytes,
-                           (unsigned long long)segment->header.file_bytes);
-    return SKV_OK;
-}
-
-/* Live segments are kept in the order of their ids. */
-static skv_code insert_live(skv_log *log, skv_segment *segment, skv_error *err)
-{
-    skv_segment **link = &log->oldest;
-    while (*link && (*link)->header.id < segment->header.id)
-        link = &(*link)->next;
-    if (*link && (*link)->header.id == segment->header.id)
-        return skv_fail_at(err, SKV_CORRUPT, segment->name, SKV_SEGMENT_ID, segment->header.first_seqno,
-                           "two files hold log segment %llu; the other is %s",
-                           (unsigned long long)segment->header.id, (*link)->name);
-    segment->next = *link;
-    *link = segment;
-    return SKV_OK;
-}
-
-static bool usable_again(const skv_log *log, uint64_t file_bytes)
-{
-    return file_bytes >= log->sizes.segment_bytes_min && file_bytes <= log->sizes.segment_bytes_max &&
-           file_bytes % SKV_PAGE_BYTES == 0;
-}
-
-static skv_code adopt_file(void *context, const char *entry, skv_error *err)
-{
-    skv_log *log = context;
-    skv_segment *segment;
-    skv_code code;
-    char *end = NULL;
-    unsigned long long number = strtoull(entry, &end, 10);
-    if (strcmp(entry, "MARK") == 0)
-        return SKV_OK;
-    if (number == 0 || end != entry + 8 || strcmp(end, ".log") != 0)
-        return skv_fail_at(err, SKV_CORRUPT, entry, 0, 0, "a foreign file lies in the log directory");
-    if (number >= log->next_number)
-        log->next_number = number + 1;
-    code = skv_segment_open(log->dir, number, &segment, err);
-    if (code != SKV_OK)
-        return code;
-    code = classify(log, segment, err);
-    if (code == SKV_OK)
-        code = insert_live(log, segment, err);
-    if (code == SKV_OK)
-        return SKV_OK;
-    if (code == SKV_NOT_FOUND && usable_again(log, segment->header.file_bytes)) {
-        segment->next = log->free;
-        log->free = segment;
-        return SKV_OK;
-    }
-    if (code == SKV_NOT_FOUND)
-        code = skv_os_remove(log->dir, segment->name, err);
-    skv_segment_free(segment);
-    return code;
-}
-
-static skv_code check_chain_of_segments(skv_log *log, skv_error *err)
-{
-    uint64_t wanted = log->mark.first_segment_id;
-    for (skv_segment *segment = log->oldest; segment; segment = segment->next, wanted++)
-        if (segment->header.id != wanted)
-            return skv_fail_at(err, SKV_CORRUPT, segment->name, 0, segment->header.first_seqno - 1,
-                               "log segment %llu is missing (the next one is %llu)", (unsigned long long)wanted,
-                               (unsigned long long)segment->header.id);
-    if (!log->oldest && log->mark.durable_seqno > 0)
-        return skv_fail_at(err, SKV_CORRUPT, "log", 0, log->mark.durable_seqno,
-                           "log segment %llu is missing, and so is every later one", (unsigned long long)wanted);
-    if (log->oldest && log->oldest->header.first_seqno != log->mark.first_seqno)
-        return skv_fail_at(err, SKV_CORRUPT, log->oldest->name, SKV_SEGMENT_FIRST_SEQNO, log->mark.first_seqno,
-                           "the log begins at seqno %llu, the side file says %llu",
-                           (unsigned long long)log->oldest->header.first_seqno,
-                           (unsigned long long)log->mark.first_seqno);
-    return SKV_OK;
-}
-
-static skv_code find_segments(skv_log *log, skv_error *err)
-{
-    skv_code code = skv_os_open(log->dir, MARK_NAME, SKV_OPEN_WRITE, &log->mark_fd, err);
-    if (code == SKV_NOT_FOUND)
-        return skv_fail_at(err, SKV_CORRUPT, MARK_NAME, 0, 0, "the log's side file is missing");
-    if (code == SKV_OK)
-        code = skv_mark_read(log->mark_fd, log->store_id, &log->mark, err);
-    if (code == SKV_OK)
-        code = skv_os_list(log->dir, "log", adopt_file, log, err);
-    return code == SKV_OK ? check_chain_of_segments(log, err) : code;
-}
 
 /* -- verifying frames ----------------------------------------------------------------------------------------------- */
 
@@ -244,7 +116,7 @@ static void settle_tail(skv_log *log, const skv_segment *segment, progress *at, 
 skv_code skv_log_scan(skv_log *log, uint64_t proof_seqno, skv_log_found_tail *out, skv_error *err)
 {
     progress at = {0};
-    skv_code code = find_segments(log, err);
+    skv_code code = skv_log_find(log, err);
     if (code != SKV_OK)
         return code;
     at.next_seqno = log->mark.first_seqno;

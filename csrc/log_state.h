@@ -35,6 +35,13 @@ struct skv_log {
     skv_segment *spare;    /* ready for its life; owned */
     skv_segment *free;     /* files to use again; owned */
     skv_segment *retired;  /* waiting until the side file says so; owned */
+    skv_segment *kept, *newest_kept; /* retained, oldest to newest: not needed any more; owned */
+    skv_segment *unsettled; /* the first of them that still holds memory and a descriptor: the tending thread's to settle */
+    skv_segment *lost;      /* files that must be retained segments, but their headers are damaged; owned */
+    uint64_t lost_id;       /* the newest of these has this id at most */
+    uint64_t kept_id, kept_seqno; /* the retained log begins with this segment and record; 0: nothing is retained */
+    uint64_t kept_bytes, kept_segments;
+    uint64_t retain_bytes; /* the budget */
     uint64_t want_bytes;   /* a reserve that no spare could serve */
     uint64_t next_bytes;   /* size of the next new segment */
     uint64_t next_number;
@@ -52,6 +59,7 @@ struct skv_log {
 
     skv_event work;  /* for the sync loop */
     skv_event chore; /* for the log loop */
+    skv_event advanced; /* for those who watch: more is durable, or never will be */
     skv_event room;  /* for appenders without a segment */
 
     uint64_t syncs, synced_bytes;
@@ -67,6 +75,15 @@ static inline bool skv_log_wants_spare(const skv_log *log)
 }
 /* Remember the first failure; every later write and wait meets it. Under the lock. */
 void skv_log_poison(skv_log *log, skv_code code, const skv_error *why);
+/* Both slots, so that one damaged slot cannot bring back a beginning whose segments were used again (log_pool.c). */
+skv_code skv_log_write_mark_twice(skv_log *log, skv_error *err);
+/* Move what is not needed any more to the retained ones, and what is too much of these to `retired`. false: there is nothing
+ * to settle. Under the lock. */
+bool skv_log_take_retirable(skv_log *log);
+/* Write the side file, then give back what was retired, all but keep_files of the files. */
+skv_code skv_log_settle(skv_log *log, size_t keep_files, skv_error *err);
+/* The side file and all segment files, in their lists, frames unread (log_find.c). */
+skv_code skv_log_find(skv_log *log, skv_error *err);
 /* Make `segment` the active one. Under the lock, or alone. BUSY when there is no slot. */
 skv_code skv_log_activate(skv_log *log, skv_segment *segment, uint64_t id, uint64_t first_seqno, skv_error *err);
 

@@ -96,6 +96,7 @@ void skv_log_poison(skv_log *log, skv_code code, const skv_error *why)
                    "close and open the store again",
                    why->text, (unsigned long long)log->poison.seqno);
     log->poison_code = code;
+    skv_event_notify(&log->advanced);
 }
 
 static void note_sync(skv_log *log, const commit_group *group, uint64_t spent_ns)
@@ -136,6 +137,7 @@ static void lead(skv_log *log)
     if (log->async_seqno > skv_log_durable(log))
         skv_event_notify(&log->work);
     skv_unlock(&log->lock);
+    skv_event_notify(&log->advanced);
     /* One of the next group goes first: its sync overlaps with the waking of the others. Poisoned: everybody goes. */
     if (heir && healthy)
         skv_gate_open_one(&log->gates[open]);
@@ -225,6 +227,7 @@ void skv_log_wake_loops(skv_log *log)
     skv_event_notify(&log->work);
     skv_event_notify(&log->chore);
     skv_event_notify(&log->room);
+    skv_event_notify(&log->advanced);
 }
 
 unsigned skv_log_room_read(skv_log *log)

@@ -21,6 +21,8 @@ skv_code skv_mark_write(int fd, const uint8_t store_id[SKV_STORE_ID_BYTES], cons
     skv_store64(slot + SKV_MARK_CLOSED_SEGMENT_ID, mark->closed_segment_id);
     skv_store64(slot + SKV_MARK_APPLIED_SUM, mark->applied_sum);
     skv_store64(slot + SKV_MARK_CLOCK_MS, mark->clock_ms);
+    skv_store64(slot + SKV_MARK_KEPT_SEGMENT_ID, mark->kept_segment_id);
+    skv_store64(slot + SKV_MARK_KEPT_SEQNO, mark->kept_seqno);
     skv_store64(slot + SKV_MARK_CHECKSUM,
                 skv_hash64(slot + SKV_MARK_GENERATION, SKV_MARK_SLOT_BYTES - SKV_MARK_GENERATION, 0));
     code = skv_os_write(fd, MARK_NAME, slot, sizeof slot, (mark->generation % 2) * SKV_MARK_SLOT_BYTES, err);
@@ -41,6 +43,8 @@ static bool read_slot(const uint8_t *slot, const uint8_t *store_id, skv_mark *ou
     out->closed_segment_id = skv_load64(slot + SKV_MARK_CLOSED_SEGMENT_ID);
     out->applied_sum = skv_load64(slot + SKV_MARK_APPLIED_SUM);
     out->clock_ms = skv_load64(slot + SKV_MARK_CLOCK_MS);
+    out->kept_segment_id = skv_load64(slot + SKV_MARK_KEPT_SEGMENT_ID);
+    out->kept_seqno = skv_load64(slot + SKV_MARK_KEPT_SEQNO);
     return true;
 }
 

@@ -12,6 +12,8 @@ typedef struct {
     uint64_t first_seqno;      /* every record before it is durable in its shard */
     uint64_t applied_sum;       /* of all shards: less than that is an older copy of one */
     uint64_t clock_ms;          /* that the engine's clock had reached */
+    uint64_t kept_segment_id;   /* the retained log begins with this segment; 0: nothing is retained */
+    uint64_t kept_seqno;        /* and with this record */
     uint64_t closed_segment_id; /* the last segment, after a close; 0: the store is open or was not closed */
 } skv_mark;
 

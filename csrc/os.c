@@ -222,6 +222,14 @@ skv_code skv_os_sync(int fd, const char *name, skv_error *err)
     return skv_fail_errno(err, errno, name, "cannot sync: %s", strerror(errno));
 }
 
+skv_code skv_os_cut(int fd, const char *name, uint64_t bytes, skv_error *err)
+{
+    if ((faulted() ? -1 : ftruncate(fd, (off_t)bytes)) == 0)
+        return SKV_OK;
+    return skv_fail_errno(err, errno, name, "cannot cut the file to %llu bytes: %s", (unsigned long long)bytes,
+                          strerror(errno));
+}
+
 skv_code skv_os_sync_dir(int dir, const char *name, skv_error *err)
 {
     int fd = faulted() ? -1 : openat(dir, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);

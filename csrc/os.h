@@ -41,6 +41,8 @@ skv_code skv_os_write(int fd, const char *name, const void *data, size_t bytes, 
 skv_code skv_os_write2(int fd, const char *name, struct iovec pieces[2], uint64_t offset, skv_error *err);
 /* fdatasync. After a failure the state of the file is unknown: never call it again on this descriptor. */
 skv_code skv_os_sync(int fd, const char *name, skv_error *err);
+/* Make the file shorter. */
+skv_code skv_os_cut(int fd, const char *name, uint64_t bytes, skv_error *err);
 /* Make the names inside a directory durable. */
 skv_code skv_os_sync_dir(int dir, const char *name, skv_error *err);
 /* Allocate disk space up to `bytes` without changing the size, so that later growth cannot fail for want of space.

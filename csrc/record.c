@@ -46,6 +46,12 @@ size_t skv_record_encode(uint8_t *out, skv_record *record)
     return (size_t)(at - out) + record->value.bytes;
 }
 
+size_t skv_record_span(const uint8_t *in)
+{
+    return SKV_RECORD_HEADER_BYTES + expires_bytes((uint8_t)skv_load64(in + SKV_RECORD_STAMP)) +
+           skv_load32(in + SKV_RECORD_VALUE_BYTES) + skv_load16(in + SKV_RECORD_KEY_BYTES);
+}
+
 size_t skv_record_decode(const uint8_t *in, size_t bytes, skv_record *out)
 {
     size_t head;

@@ -21,6 +21,8 @@ typedef struct {
 size_t skv_record_bytes(const skv_record *record);
 /* Write the record to out, checksum included; returns its bytes. */
 size_t skv_record_encode(uint8_t *out, skv_record *record);
+/* Bytes that the record whose SKV_RECORD_HEADER_BYTES stand at `in` says to take; whether it is one is decode's matter. */
+size_t skv_record_span(const uint8_t *in);
 /* Read a record of at most bytes; returns its bytes, 0 when it is malformed. Does not verify the checksum. */
 size_t skv_record_decode(const uint8_t *in, size_t bytes, skv_record *out);
 /* Does the checksum hold for key, stamp, expiry and value? */

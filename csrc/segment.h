@@ -42,6 +42,7 @@ typedef struct skv_segment {
     size_t durable;  /* bytes before it are synced: the syncing thread's */
     size_t remapped; /* pages before it are the file's own */
     bool header_durable;
+    unsigned readers; /* cursors that are inside a call: under the log's lock */
 } skv_segment;
 
 static inline const uint8_t *skv_slots_at(const skv_slots *slots, skv_position position)

@@ -111,6 +111,7 @@ static skv_code open_parts(skv_store *store, bool create, skv_error *err)
     skv_code code = skv_log_create(store->dir, manifest->store_id, sizes, &store->parts.clock, &store->parts.log, err);
     if (code != SKV_OK)
         return code;
+    skv_log_retain(store->parts.log, store->in_force.retain_log_bytes);
     store->parts.lanes = skv_alloc(manifest->shards * sizeof store->parts.lanes[0]);
     if (!store->parts.lanes)
         return skv_fail(err, SKV_NO_MEMORY, "out of memory");

@@ -102,6 +102,10 @@ class FencedError(Error):
     """Another store has become the primary."""
 
 
+class LogGoneError(Error):
+    """The log does not reach back that far any more; `seqno` is the `since` to go on with, and skips what is gone."""
+
+
 class FormatError(Error):
     """The files are of a version or kind that this release does not know. Nothing was touched."""
 

@@ -18,6 +18,7 @@ def open(
     weights: Sequence[int] | None = None,
     ack: Ack = "disk",
     unflushed_bytes: int | None = None,
+    retain_log_bytes: int | None = None,
     write_timeout: float = WRITE_TIMEOUT,
     create: bool = True,
     readonly: bool = False,
@@ -33,6 +34,8 @@ def open(
         weights: a share 1..64 for each shard.
         ack: what a write waits for by default: "disk" survives power loss, "memory" does not wait.
         unflushed_bytes: budget of records in the log that are in no shard yet; 256 MiB.
+        retain_log_bytes: how much of the log to keep on disk for readers of the log, whole segments, the oldest going
+            first; 0 keeps only what is in no shard yet, anything else at least one segment.
         write_timeout: seconds that a write waits for room before OverloadedError.
         create: make the store when there is none.
         readonly: refuse writes. The store is still held by this process alone.
@@ -47,6 +50,7 @@ def open(
         shards=shards,
         weights=weights,
         unflushed_bytes=unflushed_bytes,
+        retain_log_bytes=retain_log_bytes,
         create=create and not readonly,
         readonly=readonly,
         segment_bytes=segment_bytes,

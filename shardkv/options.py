@@ -23,6 +23,7 @@ class Options:
         shards: number of LMDB environments, 1..256; fixed when the store is made.
         weights: one share for each shard, 1..64; equal ones by default.
         unflushed_bytes: budget of records that are in the log but not in a shard yet, at least 1 MiB.
+        retain_log_bytes: how much of the log to keep for `changes` and `watch` beyond what is unflushed.
         create: make the store when there is none.
         readonly: refuse writes through this store.
         segment_bytes: smallest and largest log segment.
@@ -33,6 +34,7 @@ class Options:
     shards: int | None = None
     weights: tuple[int, ...] | None = None
     unflushed_bytes: int | None = None
+    retain_log_bytes: int | None = None
     create: bool = True
     readonly: bool = False
     segment_bytes: tuple[int, int] | None = None
@@ -55,6 +57,7 @@ def check_options(
     shards: int | None,
     weights: Sequence[int] | None,
     unflushed_bytes: int | None,
+    retain_log_bytes: int | None,
     create: bool,
     readonly: bool,
     segment_bytes: tuple[int, int] | None,
@@ -73,6 +76,8 @@ def check_options(
     ):
         if value is not None:
             check_int(name, value, most)
+    if retain_log_bytes is not None:
+        check_int("retain_log_bytes", retain_log_bytes, 1 << 46, least=0)
     if weights is not None:
         check_weights(weights, shards)
     if segment_bytes is not None:
@@ -81,6 +86,7 @@ def check_options(
         shards=shards,
         weights=None if weights is None else tuple(weights),
         unflushed_bytes=unflushed_bytes,
+        retain_log_bytes=retain_log_bytes,
         create=create,
         readonly=readonly,
         segment_bytes=segment_bytes,
@@ -89,12 +95,12 @@ def check_options(
     )
 
 
-def check_int(name: str, value: object, most: int) -> None:
-    """Raise unless `value` is an int in 1..most."""
+def check_int(name: str, value: object, most: int, least: int = 1) -> None:
+    """Raise unless `value` is an int in least..most."""
     if not isinstance(value, int) or isinstance(value, bool):
         raise TypeError(f"{name} must be an int, not {type(value).__name__}")
-    if not 0 < value <= most:
-        raise InvalidError(f"{name} is {value}; it must be 1..{most}")
+    if not least <= value <= most:
+        raise InvalidError(f"{name} is {value}; it must be {least}..{most}")
 
 
 def check_weights(weights: Sequence[int], shards: int | None) -> None:

@@ -15,6 +15,8 @@ class LogStats:
     Attributes:
         bytes: size of the live segments' files.
         segments: how many are live.
+        retained_bytes: size of files that are kept for readers of the log alone; see `retain_log_bytes`.
+        oldest_seqno: the oldest record that can still be read from the log.
         syncs: completed since the store was opened.
         synced_bytes: bytes of frames that these made durable.
         group_sizes: histogram of records per sync.
@@ -23,6 +25,8 @@ class LogStats:
 
     bytes: int
     segments: int
+    retained_bytes: int
+    oldest_seqno: int
     syncs: int
     synced_bytes: int
     group_sizes: tuple[int, ...]

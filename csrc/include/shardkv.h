@@ -46,6 +46,7 @@
 #define SKV_OVERLOADED -20
 #define SKV_ACK -21
 #define SKV_FENCED -22
+#define SKV_LOG_GONE -23        /* the log does not reach back that far any more */
 
 /* What a write waits for. */
 #define SKV_ACK_MEMORY 1
@@ -102,6 +103,7 @@ typedef struct {
     uint32_t create;
     uint32_t readonly;
     uint64_t unflushed_bytes;
+    uint64_t retain_log_bytes;
     uint64_t segment_bytes_min;
     uint64_t segment_bytes_max;
     uint64_t map_bytes;
@@ -117,6 +119,9 @@ typedef struct {
     uint64_t stall_ns;
     uint64_t log_bytes;
     uint64_t log_segments;
+    uint64_t retained_bytes;
+    uint64_t retained_segments;
+    uint64_t oldest_seqno;
     uint64_t syncs;
     uint64_t synced_bytes;
     uint64_t replayed_records;

@@ -51,6 +51,7 @@ CODES: Final[dict[int, type[errors.Error]]] = {
     lib.SKV_OVERLOADED: errors.OverloadedError,
     lib.SKV_ACK: errors.AckError,
     lib.SKV_FENCED: errors.FencedError,
+    lib.SKV_LOG_GONE: errors.LogGoneError,
 }
 
 

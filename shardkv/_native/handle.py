@@ -40,6 +40,7 @@ class Handle:
         asked.create = options.create
         asked.readonly = options.readonly
         asked.unflushed_bytes = options.unflushed_bytes or 0
+        asked.retain_log_bytes = options.retain_log_bytes or 0
         asked.segment_bytes_min, asked.segment_bytes_max = options.segment_bytes or (0, 0)
         asked.map_bytes = options.map_bytes or 0
         out, err = ffi.new("skv_store **"), ffi.new("skv_error *")
@@ -54,6 +55,7 @@ class Handle:
             shards=full.shards,
             weights=tuple(full.weights[i] for i in range(full.shards)),
             unflushed_bytes=full.unflushed_bytes,
+            retain_log_bytes=full.retain_log_bytes,
             create=self.options.create,
             readonly=self.options.readonly,
             segment_bytes=(full.segment_bytes_min, full.segment_bytes_max),

@@ -34,6 +34,8 @@ class Looking(Handle):
         log = LogStats(
             bytes=c.log_bytes,
             segments=c.log_segments,
+            retained_bytes=c.retained_bytes,
+            oldest_seqno=c.oldest_seqno,
             syncs=c.syncs,
             synced_bytes=c.synced_bytes,
             group_sizes=tuple(c.group_sizes),

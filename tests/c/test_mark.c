@@ -22,7 +22,7 @@ static int open_mark(int dir)
 static skv_mark mark_of(uint64_t generation)
 {
     return (skv_mark){generation, 10 * generation, 3 * generation, 7 * generation, 5 * generation, 11 * generation,
-                      9 * generation};
+                      2 * generation, 4 * generation, 9 * generation};
 }
 
 static void write_mark(int fd, uint64_t generation)
@@ -41,6 +41,8 @@ static void expect_generation(int fd, uint64_t generation)
     CHECK_EQ(mark.durable_seqno, wanted.durable_seqno);
     CHECK_EQ(mark.first_segment_id, wanted.first_segment_id);
     CHECK_EQ(mark.first_seqno, wanted.first_seqno);
+    CHECK_EQ(mark.kept_segment_id, wanted.kept_segment_id);
+    CHECK_EQ(mark.kept_seqno, wanted.kept_seqno);
     CHECK_EQ(mark.closed_segment_id, wanted.closed_segment_id);
     CHECK_EQ(mark.applied_sum, wanted.applied_sum);
     CHECK_EQ(mark.clock_ms, wanted.clock_ms);

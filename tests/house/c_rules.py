@@ -14,7 +14,8 @@ LEVELS = {
     "ground": "error memory bytes hash radix record frame format msgpack io",
     "world": "os sync lmdb_api",
     "the clock": "clock",
-    "parts": """ring segment log log_state log_pool log_sync log_scan mark manifest pressure
+    "parts": """ring segment log log_state log_pool log_sync log_scan log_find log_read
+        log_retire mark manifest pressure
         shard shard_state shard_read shard_apply""",
     "parts that point into the log": "run index index_state index_order index_count",
     "parts made of parts": "lane",
@@ -27,7 +28,7 @@ LEVELS = {
 # Neighbours on one level that may know each other, as long as no circle comes of it.
 FAMILIES = (
     LEVELS["ground"],
-    "segment log log_state log_pool log_sync log_scan mark",
+    "segment log log_state log_pool log_sync log_scan log_find log_read log_retire mark",
     "shard shard_state shard_read shard_apply",
     LEVELS["parts that point into the log"],
     LEVELS["house"],

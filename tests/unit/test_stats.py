@@ -99,6 +99,22 @@ def test_what_was_replayed_is_told(tmp_path: Path) -> None:
         assert (stats.seqno, stats.durable_seqno) == (70, 70)
 
 
+def test_what_is_retained_of_the_log_is_told(tmp_path: Path) -> None:
+    small = {"shards": 2, "segment_bytes": (65536, 65536)}
+    with shardkv.open(tmp_path / "store", retain_log_bytes=300_000, **small) as store:
+        assert (store.stats().log.retained_bytes, store.stats().log.oldest_seqno) == (0, 1)
+        for n in range(100):
+            store.put(b"%d" % n, bytes(10_000))
+    with shardkv.open(tmp_path / "store", retain_log_bytes=300_000, **small) as store:
+        log = store.stats().log
+        assert 200_000 < log.retained_bytes <= 300_000
+        assert 50 < log.oldest_seqno < 90
+    with shardkv.open(tmp_path / "store", retain_log_bytes=0, **small) as store:
+        store.put(b"a", b"b")
+    with shardkv.open(tmp_path / "store", **small) as store:
+        assert (store.stats().log.retained_bytes, store.stats().log.oldest_seqno) == (0, 102)
+
+
 def test_snapshots_are_told_oldest_first_while_they_live(store: shardkv.Store) -> None:
     cuts = []
     for n in range(3):
