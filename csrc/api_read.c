@@ -41,7 +41,7 @@ static skv_code copy_bin(void *context, const skv_record *record, skv_error *err
 static skv_code find(skv_store *store, skv_snapshot *snapshot, skv_slice key, skv_read_use use, uint64_t *wait_seqno,
                      skv_io *io)
 {
-    skv_code code = skv_write_check(key.bytes, 0, &io->error);
+    skv_code code = skv_write_check(key, 0, io);
     if (code != SKV_OK)
         return code;
     if (!snapshot)
@@ -235,10 +235,19 @@ static skv_code scan_now(skv_store *store, skv_slice start, skv_slice stop, int 
     return code;
 }
 
+/* Where a scan of this workspace ends: before the reserved keys, unless it may see them. */
+static skv_slice public_stop(skv_slice stop, const skv_io *io)
+{
+    skv_slice end = skv_first_reserved();
+    if (io->flags & SKV_IO_RESERVED || (stop.data && skv_key_compare(stop, end) < 0))
+        return stop;
+    return end;
+}
+
 skv_scan *skv_scan_open(skv_store *store, skv_snapshot *snapshot, const char *start, size_t start_bytes,
                         const char *stop, size_t stop_bytes, int flags, skv_io *io)
 {
-    skv_slice from = slice_of(start, start_bytes), to = slice_of(stop, stop_bytes);
+    skv_slice from = slice_of(start, start_bytes), to = public_stop(slice_of(stop, stop_bytes), io);
     skv_scan *scan = NULL;
     skv_code code = skv_store_enter(store, &io->error);
     io->seqno = 0;

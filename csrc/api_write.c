@@ -24,7 +24,7 @@ static skv_code append_put(skv_store *store, skv_slice key, skv_slice value, int
 {
     skv_write_op op = {.record = {.key = key, .value = value}, .ttl_ms = ttl_ms};
     skv_write write = {.ops = &op, .count = 1, .ack = ack};
-    skv_code code = skv_write_check(key.bytes, value.bytes, &io->error);
+    skv_code code = skv_write_check(key, value.bytes, io);
     if (code == SKV_OK)
         code = skv_write_check_ttl(ttl_ms, &io->error);
     if (code == SKV_OK)
@@ -63,7 +63,7 @@ static skv_code keep_value(void *context, const skv_record *record, skv_error *e
 /* Read the version, delete on condition that it still holds; begin again when somebody was quicker. */
 static skv_code delete_present(skv_store *store, skv_slice key, skv_read_use use, int ack, skv_io *io)
 {
-    skv_code code = skv_write_check(key.bytes, 0, &io->error);
+    skv_code code = skv_write_check(key, 0, io);
     while (code == SKV_OK) {
         skv_write_op op = {.record = {.key = key, .value = key, .flags = SKV_RECORD_DELETE}};
         skv_write write = {.ops = &op, .count = 1, .ack = ack};
@@ -175,7 +175,7 @@ static skv_code append_ops(skv_store *store, skv_write_op *ops, uint32_t count, 
     skv_code code = SKV_OK;
     for (uint32_t i = 0; i < count && code == SKV_OK; i++) {
         skv_record *record = &ops[i].record;
-        code = skv_write_check(record->key.bytes, record->value.bytes, &io->error);
+        code = skv_write_check(record->key, record->value.bytes, io);
         if (code == SKV_OK)
             code = skv_write_check_ttl(ops[i].ttl_ms, &io->error);
         if (!record->value.data)

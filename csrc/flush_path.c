@@ -74,11 +74,10 @@ static skv_code seal(skv_parts *parts, skv_lane *lane, skv_error *err)
     skv_log_lock(parts->log);
     skv_lock(&lane->lock);
     if (!lane->sealed) {
-        uint64_t file_bytes, leaf_pages;
         lane->sealed = lane->active;
         lane->active = fresh;
         lane->sealed_seqno = skv_log_last(parts->log);
-        skv_shard_measure(lane->shard, &lane->base_records, &file_bytes, &leaf_pages);
+        lane->base_records = skv_shard_public_records(lane->shard);
         lane->applying = false;
         fresh = NULL;
     }

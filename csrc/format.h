@@ -81,7 +81,10 @@
 #define SKV_SHARD_META_APPLIED_SEQNO 32
 #define SKV_SHARD_META_DIGEST 40
 #define SKV_SHARD_META_COUNT 48
-#define SKV_SHARD_META_BYTES 56
+#define SKV_SHARD_META_RESERVED_DIGEST 56
+#define SKV_SHARD_META_RESERVED_COUNT 64
+#define SKV_SHARD_META_EXPIRING_COUNT 72
+#define SKV_SHARD_META_BYTES 80
 
 /* FORMAT.md 9: placement */
 #define SKV_RING_POINTS 4096
@@ -90,6 +93,7 @@
 _Static_assert(SKV_SEGMENT_HEADER_BYTES <= SKV_SEGMENT_FRAMES, "a segment header fits its sector");
 _Static_assert(SKV_MARK_BYTES <= SKV_MARK_SLOT_BYTES, "a mark fits its sector");
 _Static_assert(SKV_FRAME_HEADER_BYTES % 8 == 0, "frames and bodies stay aligned");
+_Static_assert(SKV_RESERVED_BYTES == 4, "reserved keys are known by one 32-bit compare");
 _Static_assert(SKV_KEY_BYTES_MAX < SKV_SHARD_META_KEY_BYTES, "no user key can be the meta key");
 _Static_assert(SKV_STORED_HEADER_BYTES + SKV_RECORD_EXPIRES_BYTES <= 24, "overhead inside a shard stays small");
 

@@ -161,9 +161,9 @@ static void note_pending(skv_index *index, skv_position position)
     index->pending[index->pending_count++] = position;
 }
 
-static void replace(skv_index *index, skv_entry *here, skv_entry wanted)
+static void replace(skv_index *index, skv_entry *here, skv_entry wanted, skv_slice key)
 {
-    if (here->bits & SKV_ENTRY_KNOWN)
+    if (here->bits & SKV_ENTRY_KNOWN && !skv_key_reserved(key))
         index->delta += (here->bits & SKV_ENTRY_DELETE ? 1 : 0) - (wanted.bits & SKV_ENTRY_DELETE ? 1 : 0);
     wanted.bits |= here->bits & (SKV_ENTRY_KNOWN | SKV_ENTRY_BELOW);
     *here = wanted;
@@ -200,7 +200,7 @@ void skv_index_insert(skv_index *index, uint64_t key_hash, skv_position position
         place(&index->older, *here);
         index->older.used++;
     }
-    replace(index, here, wanted);
+    replace(index, here, wanted, record->key);
 }
 
 /* Among the replaced versions, the newest with seqno <= upto. */

@@ -45,7 +45,7 @@ typedef struct {
 } skv_index_below;
 /* Ask for at most `most` keys that are not known yet. *left: how many are unknown then. */
 skv_code skv_index_resolve(skv_index *index, uint64_t most, skv_index_below below, uint64_t *left);
-/* How many keys this generation adds to what lies below, or takes from it; of the known ones. */
+/* How many keys this generation adds to what lies below, or takes from it; of the known ones. Reserved keys do not count. */
 int64_t skv_index_delta(const skv_index *index);
 
 skv_index_size skv_index_measure(const skv_index *index);

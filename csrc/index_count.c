@@ -5,13 +5,16 @@ static skv_code resolve(skv_index *index, skv_entry *here, skv_index_below below
 {
     skv_code code = SKV_OK;
     skv_record record;
+    bool counts;
     skv_slots_read(index->slots, skv_entry_position(here), &record);
-    if (below.ask(below.context, skv_key_of(record.key), &code))
+    counts = !skv_key_reserved(record.key);
+    if (counts && below.ask(below.context, skv_key_of(record.key), &code))
         here->bits |= SKV_ENTRY_BELOW;
     if (code != SKV_OK)
         return code;
     here->bits |= SKV_ENTRY_KNOWN;
-    index->delta += (here->bits & SKV_ENTRY_DELETE ? 0 : 1) - (here->bits & SKV_ENTRY_BELOW ? 1 : 0);
+    if (counts)
+        index->delta += (here->bits & SKV_ENTRY_DELETE ? 0 : 1) - (here->bits & SKV_ENTRY_BELOW ? 1 : 0);
     return SKV_OK;
 }
 

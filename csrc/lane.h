@@ -14,7 +14,7 @@ typedef struct {
     skv_index *active;     /* takes inserts; owned */
     skv_index *sealed;     /* being flushed, or NULL; owned */
     uint64_t sealed_seqno; /* the log as it stood when `sealed` was sealed */
-    uint64_t base_records; /* keys in the shard when `sealed` was sealed */
+    uint64_t base_records; /* keys that count in the shard when `sealed` was sealed */
     bool applying;         /* part of `sealed` may be in the shard already */
     bool counted;          /* somebody counts keys: a flush learns what lies below before it changes that */
     uint64_t generation;   /* counts flushes: what was read from the shard before may be old after */

@@ -35,6 +35,18 @@ bool skv_stored_decode(skv_slice key, skv_slice stored, skv_record *out);
 /* What a record adds to its shard's digest: the sum over all records, modulo 2^64, in any order. */
 uint64_t skv_record_digest(const skv_record *record);
 
+/* Is the key one of those that are kept for namespaces and the like? They are the end of the key order. */
+static inline bool skv_key_reserved(skv_slice key)
+{
+    return key.bytes >= SKV_RESERVED_BYTES && skv_load32(key.data) == UINT32_MAX;
+}
+
+/* Where they begin: the bound of a scan that does not meet them. */
+static inline skv_slice skv_first_reserved(void)
+{
+    return (skv_slice){(const uint8_t *)"\xff\xff\xff\xff", SKV_RESERVED_BYTES};
+}
+
 /* Is this a delete? */
 static inline bool skv_record_deletes(const skv_record *record)
 {

@@ -12,7 +12,7 @@ typedef struct {
     skv_run *run; /* owned reference; NULL: the shard */
     uint32_t at, first, last; /* in the run: current, and the bounds [first, last) */
     skv_shard_cursor *cursor; /* owned */
-    uint64_t digest, count;   /* of what the cursor passed */
+    skv_shard_sum passed;     /* by the cursor */
 } source;
 
 struct skv_scan {
@@ -20,7 +20,8 @@ struct skv_scan {
     skv_scan *next, *previous; /* of the snapshot's; under its lock */
     bool attached;
     int flags;
-    bool proving; /* from end to end: every shard's digest can be proved */
+    bool proving; /* from end to end of a range: every shard's digest of it can be proved */
+    skv_shard_range range;
     skv_slice start, stop; /* copies, in bounds */
     source *sources;
     uint32_t count, capacity;
@@ -71,14 +72,14 @@ static bool beyond(const skv_scan *scan, skv_slice key)
 static skv_code stand_in_shard(const skv_scan *scan, source *from, skv_code moved, skv_error *err)
 {
     from->ended = moved == SKV_NOT_FOUND || (moved == SKV_OK && beyond(scan, from->record.key));
-    if (moved == SKV_NOT_FOUND && scan->proving)
-        return skv_shard_prove(lane_of(scan, from)->shard, scan->snapshot->views[from->lane].txn, from->digest,
-                               from->count, err);
+    if (from->ended && scan->proving)
+        return skv_shard_prove(lane_of(scan, from)->shard, scan->snapshot->views[from->lane].txn, scan->range,
+                               from->passed, err);
     if (moved != SKV_OK)
         return moved == SKV_NOT_FOUND ? SKV_OK : moved;
     if (scan->proving) {
-        from->digest += skv_record_digest(&from->record);
-        from->count++;
+        from->passed.digest += skv_record_digest(&from->record);
+        from->passed.count++;
     }
     note_prefix(from);
     return SKV_OK;
@@ -335,7 +336,8 @@ skv_code skv_scan_begin(skv_snapshot *snapshot, skv_slice start, skv_slice stop,
     scan->snapshot = snapshot;
     attach(scan);
     scan->flags = flags;
-    scan->proving = !start.data && !stop.data;
+    scan->range = stop.data ? SKV_SHARD_PUBLIC : SKV_SHARD_ALL;
+    scan->proving = !start.data && (!stop.data || skv_key_compare(stop, skv_first_reserved()) == 0);
     scan->start = keep_bound(scan->bounds, start);
     scan->stop = keep_bound(scan->bounds + start.bytes, stop);
     for (uint32_t i = 0; i < snapshot->parts->lane_count && code == SKV_OK; i++)

@@ -1,5 +1,6 @@
 /* L3 path. Ordered scan over all lanes: a loser tree merges every lane's shard and sorted runs; the newest version of a
- * key that the snapshot may see wins. A scan from end to end also proves each shard's digest and count. */
+ * key that the snapshot may see wins. A scan from end to end, with the reserved keys or up to them, also proves each
+ * shard's digest and count. */
 #ifndef SKV_SCAN_PATH_H
 #define SKV_SCAN_PATH_H
 

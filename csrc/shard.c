@@ -38,8 +38,11 @@ void skv_shard_encode_meta(const skv_shard *shard, const skv_shard_meta *meta, u
     skv_store32(out + SKV_SHARD_META_NUMBER, shard->number);
     skv_store32(out + SKV_SHARD_META_VERSION, SKV_FORMAT_VERSION);
     skv_store64(out + SKV_SHARD_META_APPLIED_SEQNO, meta->applied_seqno);
-    skv_store64(out + SKV_SHARD_META_DIGEST, meta->digest);
-    skv_store64(out + SKV_SHARD_META_COUNT, meta->count);
+    skv_store64(out + SKV_SHARD_META_DIGEST, meta->all.digest);
+    skv_store64(out + SKV_SHARD_META_COUNT, meta->all.count);
+    skv_store64(out + SKV_SHARD_META_RESERVED_DIGEST, meta->reserved.digest);
+    skv_store64(out + SKV_SHARD_META_RESERVED_COUNT, meta->reserved.count);
+    skv_store64(out + SKV_SHARD_META_EXPIRING_COUNT, meta->expiring);
     skv_store64(out + SKV_SHARD_META_CHECKSUM,
                 skv_hash64(out + SKV_SHARD_META_STORE_ID, SKV_SHARD_META_BYTES - SKV_SHARD_META_STORE_ID, 0));
 }
@@ -57,8 +60,10 @@ static skv_code decode_meta(const skv_shard *shard, skv_slice stored, skv_shard_
         return skv_fail_at(err, SKV_CORRUPT, shard->name, 0, 0, "this is another store's shard, or another shard (%u)",
                            skv_load32(at + SKV_SHARD_META_NUMBER));
     out->applied_seqno = skv_load64(at + SKV_SHARD_META_APPLIED_SEQNO);
-    out->digest = skv_load64(at + SKV_SHARD_META_DIGEST);
-    out->count = skv_load64(at + SKV_SHARD_META_COUNT);
+    out->all = (skv_shard_sum){skv_load64(at + SKV_SHARD_META_DIGEST), skv_load64(at + SKV_SHARD_META_COUNT)};
+    out->reserved = (skv_shard_sum){skv_load64(at + SKV_SHARD_META_RESERVED_DIGEST),
+                                    skv_load64(at + SKV_SHARD_META_RESERVED_COUNT)};
+    out->expiring = skv_load64(at + SKV_SHARD_META_EXPIRING_COUNT);
     return SKV_OK;
 }
 
@@ -78,9 +83,9 @@ skv_code skv_shard_read_meta(skv_shard *shard, MDB_txn *txn, skv_shard_meta *out
     rc = shard->lmdb->stat(txn, shard->dbi, &stat);
     if (rc != 0)
         return skv_shard_fail(shard, rc, "count", err);
-    if (stat.ms_entries != out->count + 1)
+    if (stat.ms_entries != out->all.count + 1)
         return skv_fail_at(err, SKV_CORRUPT, shard->name, 0, 0, "the shard holds %llu records, its own record says %llu",
-                           (unsigned long long)stat.ms_entries - 1, (unsigned long long)out->count);
+                           (unsigned long long)stat.ms_entries - 1, (unsigned long long)out->all.count);
     return SKV_OK;
 }
 
@@ -146,7 +151,9 @@ static skv_code found(skv_shard *shard, skv_error *err)
 void skv_shard_publish(skv_shard *shard)
 {
     atomic_store(&shard->applied_seqno, shard->meta.applied_seqno);
-    atomic_store(&shard->records, shard->meta.count);
+    atomic_store(&shard->records, shard->meta.all.count);
+    atomic_store(&shard->public_records, shard->meta.all.count - shard->meta.reserved.count);
+    atomic_store(&shard->expiring, shard->meta.expiring);
 }
 
 skv_code skv_shard_open(const skv_shard_place *place, bool create, skv_shard **out, skv_error *err)
@@ -237,6 +244,16 @@ skv_code skv_shard_reserve(skv_shard *shard, uint64_t bytes, skv_error *err)
 uint64_t skv_shard_applied(const skv_shard *shard)
 {
     return atomic_load(&shard->applied_seqno);
+}
+
+uint64_t skv_shard_public_records(const skv_shard *shard)
+{
+    return atomic_load(&shard->public_records);
+}
+
+uint64_t skv_shard_expiring(const skv_shard *shard)
+{
+    return atomic_load(&shard->expiring);
 }
 
 void skv_shard_measure(skv_shard *shard, uint64_t *records, uint64_t *file_bytes, uint64_t *leaf_pages)

@@ -34,7 +34,7 @@ skv_code skv_shard_read_begin(skv_shard *shard, skv_shard_txn **out, skv_error *
 void skv_shard_read_end(skv_shard *shard, skv_shard_txn *txn);
 /* The record of a key, verified; borrowed until the transaction ends. OK, NOT_FOUND, CORRUPT, IO. */
 skv_code skv_shard_get(skv_shard *shard, skv_shard_txn *txn, skv_slice key, skv_record *out, skv_error *err);
-/* Number of keys. */
+/* Number of keys that are not reserved. */
 skv_code skv_shard_count(skv_shard *shard, skv_shard_txn *txn, uint64_t *out, skv_error *err);
 
 /* Cursors do not verify what they pass: whoever uses a record does.
@@ -47,8 +47,15 @@ skv_code skv_shard_seek_before(skv_shard *shard, skv_shard_cursor *cursor, skv_s
                                skv_error *err);
 skv_code skv_shard_next(skv_shard *shard, skv_shard_cursor *cursor, skv_record *out, skv_error *err);
 skv_code skv_shard_previous(skv_shard *shard, skv_shard_cursor *cursor, skv_record *out, skv_error *err);
-/* Does the sum of these digests and their number agree with what the shard says of itself in this transaction? */
-skv_code skv_shard_prove(skv_shard *shard, skv_shard_txn *txn, uint64_t digest, uint64_t count, skv_error *err);
+/* Of a set of records: the sum of their digests, and how many there are. */
+typedef struct {
+    uint64_t digest;
+    uint64_t count;
+} skv_shard_sum;
+typedef enum { SKV_SHARD_ALL, SKV_SHARD_PUBLIC } skv_shard_range; /* PUBLIC: without the reserved keys */
+/* Are the records that were found in the range those that the shard says are there, in this transaction? */
+skv_code skv_shard_prove(skv_shard *shard, skv_shard_txn *txn, skv_shard_range range, skv_shard_sum found,
+                         skv_error *err);
 
 /* -- applying a flush: one thread at a time -- */
 
@@ -68,6 +75,9 @@ skv_code skv_shard_reserve(skv_shard *shard, uint64_t bytes, skv_error *err);
 /* -- looking -- */
 
 uint64_t skv_shard_applied(const skv_shard *shard);
+/* Committed keys that are not reserved; committed records with an expiry. */
+uint64_t skv_shard_public_records(const skv_shard *shard);
+uint64_t skv_shard_expiring(const skv_shard *shard);
 /* Committed keys, bytes of the file, leaf pages. */
 void skv_shard_measure(skv_shard *shard, uint64_t *records, uint64_t *file_bytes, uint64_t *leaf_pages);
 const char *skv_shard_name(const skv_shard *shard);

@@ -17,15 +17,35 @@ skv_code skv_shard_apply_begin(skv_shard *shard, skv_error *err)
     return SKV_OK;
 }
 
-/* The digest loses the record that is about to be replaced or deleted. */
+/* A record comes to the sums of the open transaction, or leaves them. */
+static void come(skv_shard_meta *meta, const skv_record *record)
+{
+    uint64_t digest = skv_record_digest(record), reserved = skv_key_reserved(record->key);
+    meta->all.digest += digest;
+    meta->all.count++;
+    meta->reserved.digest += reserved * digest;
+    meta->reserved.count += reserved;
+    meta->expiring += (record->flags & SKV_RECORD_EXPIRES) != 0;
+}
+
+static void leave(skv_shard_meta *meta, const skv_record *record)
+{
+    uint64_t digest = skv_record_digest(record), reserved = skv_key_reserved(record->key);
+    meta->all.digest -= digest;
+    meta->all.count--;
+    meta->reserved.digest -= reserved * digest;
+    meta->reserved.count -= reserved;
+    meta->expiring -= (record->flags & SKV_RECORD_EXPIRES) != 0;
+}
+
+/* The sums lose the record that is about to be replaced or deleted. */
 static skv_code forget_old(skv_shard *shard, skv_slice key, const MDB_val *stored, skv_error *err)
 {
     skv_record old;
     if (!skv_stored_decode(key, skv_slice_of(stored), &old))
         return skv_fail_at(err, SKV_CORRUPT, shard->name, 0, 0, "a stored record of %zu bytes is malformed",
                            stored->mv_size);
-    shard->pending.digest -= skv_record_digest(&old);
-    shard->pending.count--;
+    leave(&shard->pending, &old);
     return SKV_OK;
 }
 
@@ -60,8 +80,7 @@ static skv_code apply_put(skv_shard *shard, const skv_record *record, skv_error 
     memcpy(stored.mv_data, head, head_bytes);
     if (record->value.bytes)
         memcpy((uint8_t *)stored.mv_data + head_bytes, record->value.data, record->value.bytes);
-    shard->pending.digest += skv_record_digest(record);
-    shard->pending.count++;
+    come(&shard->pending, record);
     return SKV_OK;
 }
 

@@ -96,12 +96,11 @@ skv_code skv_shard_get(skv_shard *shard, skv_shard_txn *txn, skv_slice key, skv_
 
 skv_code skv_shard_count(skv_shard *shard, skv_shard_txn *txn, uint64_t *out, skv_error *err)
 {
-    MDB_stat stat;
-    int rc = shard->lmdb->stat((MDB_txn *)txn, shard->dbi, &stat);
-    if (rc != 0)
-        return skv_shard_fail(shard, rc, "count", err);
-    *out = stat.ms_entries - 1;
-    return SKV_OK;
+    skv_shard_meta meta;
+    skv_code code = skv_shard_read_meta(shard, (MDB_txn *)txn, &meta, err);
+    if (code == SKV_OK)
+        *out = meta.all.count - meta.reserved.count;
+    return code;
 }
 
 /* -- cursors -------------------------------------------------------------------------------------------------------- */
@@ -166,13 +165,22 @@ skv_code skv_shard_previous(skv_shard *shard, skv_shard_cursor *cursor, skv_reco
     return move_cursor(shard, (MDB_cursor *)cursor, (skv_slice){NULL, 0}, MDB_PREV, out, err);
 }
 
-skv_code skv_shard_prove(skv_shard *shard, skv_shard_txn *txn, uint64_t digest, uint64_t count, skv_error *err)
+skv_code skv_shard_prove(skv_shard *shard, skv_shard_txn *txn, skv_shard_range range, skv_shard_sum found,
+                         skv_error *err)
 {
     skv_shard_meta meta;
+    skv_shard_sum sum;
     skv_code code = skv_shard_read_meta(shard, (MDB_txn *)txn, &meta, err);
-    if (code != SKV_OK || (meta.digest == digest && meta.count == count))
+    if (code != SKV_OK)
         return code;
+    sum = meta.all;
+    if (range == SKV_SHARD_PUBLIC) {
+        sum.digest -= meta.reserved.digest;
+        sum.count -= meta.reserved.count;
+    }
+    if (sum.digest == found.digest && sum.count == found.count)
+        return SKV_OK;
     return skv_fail_at(err, SKV_CORRUPT, shard->name, 0, 0,
                        "%llu records were found where %llu belong, or an old one in the place of a new one",
-                       (unsigned long long)count, (unsigned long long)meta.count);
+                       (unsigned long long)found.count, (unsigned long long)sum.count);
 }

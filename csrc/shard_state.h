@@ -11,8 +11,9 @@
 
 typedef struct {
     uint64_t applied_seqno;
-    uint64_t digest;
-    uint64_t count;
+    skv_shard_sum all;
+    skv_shard_sum reserved; /* of reserved keys */
+    uint64_t expiring;      /* records with an expiry */
 } skv_shard_meta;
 
 struct skv_shard {
@@ -39,7 +40,7 @@ struct skv_shard {
     skv_shard_meta meta;    /* committed */
     skv_shard_meta pending; /* of the open transaction */
     atomic_ullong applied_seqno;
-    atomic_ullong records;
+    atomic_ullong records, public_records, expiring;
 };
 
 /* The key of the shard's own record: zeros, longer than any key of a user. */

@@ -6,14 +6,18 @@
 
 #define PREFETCH_AHEAD 8
 
-skv_code skv_write_check(size_t key_bytes, size_t value_bytes, skv_error *err)
+skv_code skv_write_check(skv_slice key, size_t value_bytes, skv_io *io)
 {
-    if (key_bytes == 0)
-        return skv_fail(err, SKV_INVALID, "the key is empty; a key has 1..%d bytes", SKV_KEY_BYTES_MAX);
-    if (key_bytes > SKV_KEY_BYTES_MAX)
-        return skv_fail(err, SKV_KEY_TOO_LONG, "the key has %zu bytes; at most %d", key_bytes, SKV_KEY_BYTES_MAX);
+    if (key.bytes == 0)
+        return skv_fail(&io->error, SKV_INVALID, "the key is empty; a key has 1..%d bytes", SKV_KEY_BYTES_MAX);
+    if (key.bytes > SKV_KEY_BYTES_MAX)
+        return skv_fail(&io->error, SKV_KEY_TOO_LONG, "the key has %zu bytes; at most %d", key.bytes, SKV_KEY_BYTES_MAX);
+    if (skv_key_reserved(key) && !(io->flags & SKV_IO_RESERVED))
+        return skv_fail(&io->error, SKV_INVALID,
+                        "the key begins with %d bytes 0xff, which are reserved: use store.namespace() for typed keys",
+                        SKV_RESERVED_BYTES);
     if (value_bytes > SKV_VALUE_BYTES_MAX)
-        return skv_fail(err, SKV_VALUE_TOO_LARGE, "the value has %zu bytes; at most %d", value_bytes,
+        return skv_fail(&io->error, SKV_VALUE_TOO_LARGE, "the value has %zu bytes; at most %d", value_bytes,
                         SKV_VALUE_BYTES_MAX);
     return SKV_OK;
 }

@@ -2,6 +2,7 @@
 #ifndef SKV_WRITE_PATH_H
 #define SKV_WRITE_PATH_H
 
+#include "io.h"
 #include "parts.h"
 
 /* How long a call waits before it lets its caller look for signals. */
@@ -32,8 +33,8 @@ typedef struct {
     bool below;          /* the answer came from the shard, not from the log */
 } skv_version;
 
-/* Key and value lengths. INVALID, KEY_TOO_LONG, VALUE_TOO_LARGE. */
-skv_code skv_write_check(size_t key_bytes, size_t value_bytes, skv_error *err);
+/* May the caller of this workspace use the key, and is the value short enough? INVALID, KEY_TOO_LONG, VALUE_TOO_LARGE. */
+skv_code skv_write_check(skv_slice key, size_t value_bytes, skv_io *io);
 /* At most SKV_TTL_MS_MAX. INVALID. */
 skv_code skv_write_check_ttl(uint64_t ttl_ms, skv_error *err);
 /* Append. expected: NULL, or what the key of the first op must still be (CONFLICT: it is not; read again).

@@ -52,6 +52,10 @@ class Batch:
             raise InvalidError(f"the key is empty; a key has 1..{_native.KEY_BYTES_MAX} bytes")
         if len(key) > _native.KEY_BYTES_MAX:
             raise KeyTooLongError(f"the key has {len(key)} bytes; at most {_native.KEY_BYTES_MAX}")
+        if key.startswith(_native.RESERVED):
+            raise InvalidError(
+                "the key begins with 4 bytes 0xff, which are reserved: use store.namespace() for typed keys"
+            )
         if value_bytes > _native.VALUE_BYTES_MAX:
             raise ValueTooLargeError(
                 f"the value has {value_bytes} bytes; at most {_native.VALUE_BYTES_MAX}"

@@ -20,6 +20,9 @@
 #define SKV_BATCH_BYTES_MAX 33554432
 #define SKV_SHARDS_MAX 256
 #define SKV_WEIGHT_MAX 64
+/* Keys that begin with so many bytes 0xff, the end of the key order, are kept for namespaces, leases and the like. A call
+ * that names one is INVALID, and no scan or count meets one, unless its workspace has the flag SKV_IO_RESERVED. */
+#define SKV_RESERVED_BYTES 4
 #define SKV_TTL_MS_MAX 3153600000000 /* a hundred years */
 
 /* Codes. One Python exception each; the first four are answers, not errors. */
@@ -71,6 +74,9 @@ typedef struct {
     char text[384];
 } skv_error;
 
+/* Flags of a workspace, set by the caller. */
+#define SKV_IO_RESERVED 1 /* its calls may read, write and scan reserved keys, too; counts leave them out all the same */
+
 /* A caller's workspace: one call at a time, any thread. data holds the bytes a call returns; it grows as needed. */
 typedef struct {
     skv_error error;
@@ -78,6 +84,7 @@ typedef struct {
     uint64_t bytes;
     uint64_t capacity;
     uint8_t *data;
+    uint32_t flags;
 } skv_io;
 
 /* One put of many. */
@@ -218,7 +225,7 @@ int64_t skv_get(skv_store *store, skv_snapshot *snapshot, const char *key, size_
 skv_code skv_contains(skv_store *store, skv_snapshot *snapshot, const char *key, size_t key_bytes, skv_io *io);
 /* Keys as a msgpack array in; values (nil where absent) as a msgpack array in io->data out. Returns its length. */
 int64_t skv_get_many(skv_store *store, skv_snapshot *snapshot, const char *blob, size_t blob_bytes, skv_io *io);
-/* Number of keys, exact at one moment. */
+/* Number of keys, exact at one moment. Reserved ones are not counted. */
 int64_t skv_count(skv_store *store, skv_io *io);
 
 /* One cut across all shards. AGAIN: it is there, and io->seqno has to be waited for before it is read.

@@ -23,15 +23,22 @@ typedef struct {
     PyObject_HEAD
     skv_store *store; /* kept alive by owner; NULL: a closed door, where everything goes the other way */
     PyObject *owner;
+    uint32_t flags; /* of its workspaces */
     unsigned idle_count;
     skv_io *idle[IDLE_MAX]; /* owned; under the GIL */
 } calls;
 
 static skv_io *take(calls *self)
 {
+    skv_io *io;
     if (!self->store)
         return NULL;
-    return self->idle_count ? self->idle[--self->idle_count] : skv_io_new(WORKSPACE_BYTES);
+    if (self->idle_count)
+        return self->idle[--self->idle_count];
+    io = skv_io_new(WORKSPACE_BYTES);
+    if (io)
+        io->flags = self->flags;
+    return io;
 }
 
 static void give(calls *self, skv_io *io)
@@ -267,12 +274,14 @@ static PyObject *calls_new(PyTypeObject *type, PyObject *args, PyObject *keyword
 {
     allocfunc allocate = (allocfunc)PyType_GetSlot(type, Py_tp_alloc);
     PyObject *address, *owner;
+    unsigned flags = 0;
     calls *self;
     (void)keywords;
-    if (!PyArg_ParseTuple(args, "OO", &address, &owner) || !(self = (calls *)allocate(type, 0)))
+    if (!PyArg_ParseTuple(args, "OO|I", &address, &owner, &flags) || !(self = (calls *)allocate(type, 0)))
         return NULL;
     self->store = PyLong_AsVoidPtr(address);
     self->owner = Py_NewRef(owner);
+    self->flags = flags;
     return (PyObject *)self;
 }
 
@@ -297,7 +306,8 @@ static PyMethodDef calls_methods[] = {
 };
 
 static PyType_Slot calls_slots[] = {
-    {Py_tp_doc, "Calls(address, owner): the store at an address, 0 for none; owner keeps it alive."},
+    {Py_tp_doc, "Calls(address, owner, flags=0): the store at an address, 0 for none; owner keeps it "
+                "alive. flags: SKV_IO_."},
     {Py_tp_new, calls_new},
     {Py_tp_dealloc, calls_dealloc},
     {Py_tp_methods, calls_methods},

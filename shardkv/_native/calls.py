@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     class Calls:
         """One store's calls. Each answers only the plain case; the rest goes the way through cffi."""
 
-        def __init__(self, address: int, owner: Any) -> None: ...
+        def __init__(self, address: int, owner: Any, flags: int = 0) -> None: ...
 
         def get(self, key: bytes, /) -> Any:
             """Return the value, None when it is absent, NotImplemented for the other way."""

@@ -13,6 +13,7 @@ LATER: Final[int] = lib.SKV_ACK_LATER
 BATCH_BYTES_MAX: Final[int] = lib.SKV_BATCH_BYTES_MAX
 KEY_BYTES_MAX: Final[int] = lib.SKV_KEY_BYTES_MAX
 VALUE_BYTES_MAX: Final[int] = lib.SKV_VALUE_BYTES_MAX
+RESERVED: Final[bytes] = b"\xff" * lib.SKV_RESERVED_BYTES
 TTL_MS_MAX: Final[int] = lib.SKV_TTL_MS_MAX
 NOT_FOUND: Final[int] = lib.SKV_NOT_FOUND
 AGAIN: Final[int] = lib.SKV_AGAIN

@@ -57,11 +57,12 @@ class Workspace:
 
     __slots__ = ("c", "capacity", "view")
 
-    def __init__(self) -> None:
+    def __init__(self, flags: int = 0) -> None:
         made = lib.skv_io_new(WORKSPACE_BYTES)
         if made == ffi.NULL:
             raise errors.OutOfMemoryError("out of memory: no workspace for a call")
         self.c = owned(made, lib.skv_io_free)
+        self.c.flags = flags
         self.refresh()
 
     def refresh(self) -> None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import os
 import time
-from typing import Any
+from typing import Any, Self
 
 from shardkv._core import ffi, lib
 from shardkv._native.calls import Calls
@@ -24,8 +25,18 @@ class Handle:
         self.lmdb = load_lmdb(find_lmdb_module())
         self.handle = self._open(path)
         self.options = self._in_force()
+        self._work_with(0)
+
+    def _work_with(self, flags: int) -> None:
+        self._flags = flags
         self._idle: list[Workspace] = []
-        self.calls = Calls(int(ffi.cast("uintptr_t", self.handle)), self.handle)
+        self.calls = Calls(int(ffi.cast("uintptr_t", self.handle)), self.handle, flags)
+
+    def reserved(self) -> Self:
+        """Return this engine as namespaces and the like use it: its calls may meet reserved keys."""
+        twin = copy.copy(self)
+        twin._work_with(lib.SKV_IO_RESERVED)
+        return twin
 
     def _open(self, path: str) -> Any:
         options = self.options
@@ -68,7 +79,7 @@ class Handle:
         try:
             return self._idle.pop()
         except IndexError:
-            return Workspace()
+            return Workspace(self._flags)
 
     def give(self, ws: Workspace) -> None:
         """Give it back; one that grew large is let go."""

@@ -14,13 +14,15 @@ from hypothesis import strategies as some
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 import shardkv
+from shardkv._native import NO_SNAPSHOT, RESERVED
+from shardkv.scan import rows
 
 # Small enough that a few values roll a segment, recycle one, and make the flusher run by itself.
 SMALL: dict[str, Any] = {"segment_bytes": (65536, 262144), "unflushed_bytes": 1 << 20}
 SIZES = (0, 1, 7, 100, 116, 3000, 30_000, 70_000, 300_000)
 SNAPSHOTS_MOST = 4
 
-keys = some.one_of(
+keys = some.one_of(  # none of them reserved
     some.binary(min_size=1, max_size=2),
     some.sampled_from([b"a", b"aa", b"ab", b"b", b"\x00", b"\xff", b"\xff\xff", b"k" * 500]),
     some.integers(0, 40).map(lambda n: b"key%02d" % n),
@@ -61,6 +63,7 @@ class StoreBesideDict(RuleBasedStateMachine):
         super().__init__()
         self.place = Path(tempfile.mkdtemp(prefix="shardkv-model-"))
         self.model: dict[bytes, bytes] = {}
+        self.hidden: dict[bytes, bytes] = {}  # reserved keys, which the store of bytes never shows
         self.cuts: list[tuple[shardkv.Snapshot, dict[bytes, bytes]]] = []
         self.scans: list[tuple[Iterator[Any], list[Any]]] = []
         self.left = ExitStack()
@@ -152,6 +155,29 @@ class StoreBesideDict(RuleBasedStateMachine):
                 raise Stop
         if not fails:
             self.model = after
+
+    @rule(pairs=some.lists(some.tuples(keys, short_values), max_size=20), kept=some.booleans())
+    def put_reserved(self, pairs: list[tuple[bytes, bytes]], kept: bool) -> None:
+        found = {RESERVED + key[:400]: value for key, value in pairs}
+        inner, ack = self.store._engine.reserved(), shardkv._native.DISK
+        if kept:
+            inner.apply(shardkv._native.pack(found), ack, 30.0)
+            self.hidden.update(found)
+        else:
+            here = [key for key in found if self.hidden.pop(key, None) is not None]
+            assert inner.delete_many(shardkv._native.pack([*found]), ack, 30.0) == len(here)
+
+    @rule()
+    def compare_reserved(self) -> None:
+        found = rows(
+            self.store._engine.reserved(),
+            NO_SNAPSHOT,
+            (None, None),
+            reverse=False,
+            limit=None,
+            values=True,
+        )
+        assert list(found) == sorted((self.model | self.hidden).items())
 
     # -- life
 

@@ -85,7 +85,7 @@ def test_a_key_of_more_than_500_bytes_is_too_long(
     assert store.stats().seqno == 0
 
 
-@pytest.mark.parametrize("fill", [b"\x00", b"k", b"\xff"], ids=["zeros", "text", "ones"])
+@pytest.mark.parametrize("fill", [b"\x00", b"k", b"\xfe"], ids=["zeros", "text", "high"])
 @pytest.mark.parametrize("size", [1, 499, 500])
 def test_keys_of_1_to_500_bytes_are_keys(store: shardkv.Store, size: int, fill: bytes) -> None:
     """A shard's own record has a key of zeros: no user's key may meet it."""
