@@ -3,6 +3,7 @@
 #include "memory.h"
 #include "snapshot.h"
 #include "store.h"
+#include "write_path.h"
 
 static void add_lanes(skv_store *store, skv_stats *out)
 {
@@ -99,7 +100,10 @@ int64_t skv_shard_of(skv_store *store, const char *key, size_t key_bytes, skv_io
     skv_code code = skv_store_enter(store, &io->error);
     if (code != SKV_OK)
         return code;
-    shard = skv_ring_route(store->parts.ring, skv_key_hash(key, key_bytes));
+    code = skv_write_check(key_bytes, 0, &io->error);
+    shard = code;
+    if (code == SKV_OK)
+        shard = skv_ring_route(store->parts.ring, skv_key_hash(key, key_bytes));
     skv_store_leave(store);
     return shard;
 }

@@ -17,6 +17,11 @@ static skv_code refuse_foreign(void *context, const char *entry, skv_error *err)
                        "%s is neither a store nor empty: it has no MANIFEST, but it has this", store->path);
 }
 
+skv_code skv_birth_refuse(const skv_store *store, skv_error *err)
+{
+    return skv_os_list(store->dir, ".", refuse_foreign, (void *)store, err);
+}
+
 void skv_store_name_shard(uint32_t number, char out[SKV_NAME_MAX])
 {
     (void)snprintf(out, SKV_NAME_MAX, "shards/%04u", number);
@@ -83,7 +88,7 @@ skv_code skv_birth_directories(skv_store *store, skv_error *err)
 {
     skv_code code = SKV_OK;
     if (!skv_os_exists(store->dir, SKV_BIRTH_NAME))
-        code = skv_os_list(store->dir, ".", refuse_foreign, store, err);
+        code = skv_birth_refuse(store, err);
     if (code == SKV_OK)
         code = make_marker(store, err);
     if (code == SKV_OK)

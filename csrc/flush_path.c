@@ -259,7 +259,7 @@ skv_code skv_flush_step(skv_parts *parts, const atomic_bool *stop, skv_error *er
     skv_code code = lane ? flush_lane(parts, lane, stop, err) : SKV_NOT_FOUND;
     if (code == SKV_OK || code == SKV_NOT_FOUND || code == SKV_CLOSED)
         return code;
-    skv_pressure_fail(&parts->pressure, code == SKV_BUSY ? SKV_FULL : code);
+    skv_pressure_fail(&parts->pressure, code == SKV_BUSY ? SKV_FULL : code, err);
     skv_event_notify(&parts->flushed);
     return code;
 }
@@ -322,6 +322,6 @@ skv_code skv_flush_upto_seqno(skv_parts *parts, uint64_t seqno, uint64_t slice_n
         raise_target(parts, seqno);
         skv_event_wait(&parts->flushed, seen, end - now);
     }
-    code = atomic_load(&parts->pressure.failure);
-    return code == SKV_OK ? SKV_AGAIN : skv_fail(err, code, "flushing fails and is tried again");
+    code = skv_pressure_failure(&parts->pressure, "flushing fails and is tried again", err);
+    return code == SKV_OK ? SKV_AGAIN : code;
 }

@@ -175,3 +175,8 @@ skv_code skv_manifest_load(int dir, skv_manifest *out, skv_error *err)
         *out = copy;
     return skv_manifest_save(dir, out, err);
 }
+
+bool skv_manifest_exists(int dir)
+{
+    return skv_os_exists(dir, MANIFEST_NAME) || skv_os_exists(dir, MANIFEST_COPY);
+}

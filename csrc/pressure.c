@@ -9,10 +9,16 @@
 
 void skv_pressure_create(skv_pressure *pressure, uint64_t budget_bytes)
 {
+    skv_mutex_create(&pressure->why_lock);
     pressure->budget_bytes = budget_bytes;
     pressure->delay_bytes = budget_bytes / 100 * DELAY_PERCENT;
     pressure->flush_bytes = budget_bytes / 100 * FLUSH_PERCENT;
     atomic_init(&pressure->flush_rate, FIRST_RATE);
+}
+
+void skv_pressure_free(skv_pressure *pressure)
+{
+    skv_mutex_free(&pressure->why_lock);
 }
 
 unsigned skv_pressure_level(const skv_pressure *pressure)
@@ -90,8 +96,11 @@ void skv_pressure_relieve(skv_pressure *pressure, uint64_t bytes, uint64_t spent
     skv_event_notify(&pressure->relieved);
 }
 
-void skv_pressure_fail(skv_pressure *pressure, skv_code code)
+void skv_pressure_fail(skv_pressure *pressure, skv_code code, const skv_error *why)
 {
+    skv_lock(&pressure->why_lock);
+    pressure->why = *why;
+    skv_unlock(&pressure->why_lock);
     atomic_store(&pressure->failure, code);
     skv_event_notify(&pressure->relieved);
 }
@@ -99,4 +108,19 @@ void skv_pressure_fail(skv_pressure *pressure, skv_code code)
 void skv_pressure_forget(skv_pressure *pressure)
 {
     atomic_store(&pressure->failure, SKV_OK);
+}
+
+skv_code skv_pressure_failure(skv_pressure *pressure, const char *what, skv_error *err)
+{
+    skv_code code = atomic_load(&pressure->failure);
+    skv_error why;
+    if (code == SKV_OK)
+        return SKV_OK;
+    skv_lock(&pressure->why_lock);
+    why = pressure->why;
+    skv_unlock(&pressure->why_lock);
+    code = skv_fail_at(err, code, why.file, why.offset, why.seqno, "%s: %.300s", what, why.text);
+    if (err)
+        err->sys_errno = why.sys_errno;
+    return code;
 }

@@ -197,9 +197,9 @@ skv_code skv_read_count(skv_parts *parts, uint64_t *out, uint64_t *wait_seqno, s
     if (code != SKV_OK || !left)
         return code;
     /* A flush is in the middle of a generation that nobody had counted: the end of that flush tells. */
-    code = atomic_load(&parts->pressure.failure);
+    code = skv_pressure_failure(&parts->pressure, "cannot count the keys, a flush fails", err);
     if (code != SKV_OK)
-        return skv_fail(err, code, "cannot count the keys: a flush fails");
+        return code;
     skv_event_wait(&parts->flushed, seen, SKV_SLICE_NS);
     return SKV_AGAIN;
 }

@@ -40,6 +40,12 @@ void skv_store_leave(skv_store *store)
 
 /* -- directory ------------------------------------------------------------------------------------------------------ */
 
+static skv_code no_store(const skv_store *store, skv_error *err)
+{
+    return skv_fail(err, SKV_INVALID, "%s holds no store, and %s", store->path,
+                    store->readonly ? "opening it readonly makes none" : "create is off");
+}
+
 static skv_code open_root(skv_store *store, const skv_options *options, skv_error *err)
 {
     skv_code code;
@@ -50,8 +56,16 @@ static skv_code open_root(skv_store *store, const skv_options *options, skv_erro
     }
     code = skv_os_open_dir(store->path, &store->dir, err);
     if (code == SKV_IO && err->sys_errno == ENOENT && !options->create)
-        return skv_fail(err, SKV_INVALID, "%s holds no store, and create is off", store->path);
+        return no_store(store, err);
     return code;
+}
+
+/* What is not a store, and shall not become one, stays as it is: not even a lock file is left in it. */
+static skv_code look_first(const skv_store *store, const skv_options *options, skv_error *err)
+{
+    if (skv_manifest_exists(store->dir) || skv_os_exists(store->dir, SKV_BIRTH_NAME))
+        return SKV_OK;
+    return options->create ? skv_birth_refuse(store, err) : no_store(store, err);
 }
 
 static skv_code take_lock(skv_store *store, skv_error *err)
@@ -194,12 +208,14 @@ static skv_code open_store(skv_store *store, const skv_options *options, skv_err
 {
     skv_code code = open_root(store, options, err);
     if (code == SKV_OK)
+        code = look_first(store, options, err);
+    if (code == SKV_OK)
         code = take_lock(store, err);
     if (code != SKV_OK)
         return code;
     code = skv_manifest_load(store->dir, &store->manifest, err);
     if (code == SKV_NOT_FOUND && !options->create)
-        return skv_fail(err, SKV_INVALID, "%s holds no store, and create is off", store->path);
+        return no_store(store, err);
     if (code == SKV_NOT_FOUND)
         code = found_store(store, options, err);
     else if (code == SKV_OK)
@@ -282,6 +298,7 @@ static void free_parts(skv_store *store)
     skv_log_free(store->parts.log);
     store->parts.log = NULL;
     skv_ring_free(store->parts.ring);
+    skv_pressure_free(&store->parts.pressure);
     store->parts.ring = NULL;
     skv_os_close(store->lock_fd);
     skv_os_close(store->dir);

@@ -36,6 +36,8 @@ void skv_store_leave(skv_store *store);
 void skv_store_name_shard(uint32_t number, char out[SKV_NAME_MAX]);
 /* The layout of a new store (birth.c). */
 skv_code skv_birth_manifest(skv_store *store, const skv_options *options, skv_error *err);
+/* FORMAT when the directory holds what is not ours. Changes nothing. */
+skv_code skv_birth_refuse(const skv_store *store, skv_error *err);
 /* Its directories: refuses what is not ours, clears what an interrupted creation left. */
 skv_code skv_birth_directories(skv_store *store, skv_error *err);
 

@@ -210,13 +210,21 @@ static skv_code check_version(const skv_write_op *op, const skv_version *expecte
     return code;
 }
 
+static skv_code refuse_full(skv_parts *parts, skv_error *err)
+{
+    skv_code code = skv_pressure_failure(&parts->pressure, "the budget of unflushed bytes is used up and flushing fails", err);
+    if (code != SKV_OK)
+        return code;
+    return skv_fail(err, SKV_BUSY, "the budget of unflushed bytes is used up, flushing is too slow");
+}
+
 skv_code skv_write_append(skv_parts *parts, skv_write *write, const skv_version *expected, skv_error *err)
 {
     size_t bytes = prepare(parts, write);
     uint64_t end = 0, now;
     skv_code code = skv_pressure_admit(&parts->pressure, bytes, SKV_SLICE_NS);
     if (code != SKV_OK)
-        return skv_fail(err, code, "the budget of unflushed bytes is used up and flushing fails or is too slow");
+        return refuse_full(parts, err);
     for (;;) {
         unsigned seen = skv_log_room_read(parts->log);
         code = SKV_OK;

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import functools
+import typing
+
 
 class Error(Exception):
     """Root of everything that shardkv raises of its own.
@@ -21,6 +24,12 @@ class Error(Exception):
         self.offset = offset
         self.seqno = seqno
         self.sys_errno = sys_errno
+
+    def __reduce__(self) -> tuple[typing.Any, ...]:
+        kind = functools.partial(
+            type(self), sys_errno=self.sys_errno
+        )  # an OSError learns its errno when made
+        return kind, self.args, self.__dict__
 
     def __str__(self) -> str:
         text = str(self.args[0]) if self.args else ""

@@ -51,7 +51,7 @@ def open(
         weights=weights,
         unflushed_bytes=unflushed_bytes,
         retain_log_bytes=retain_log_bytes,
-        create=create and not readonly,
+        create=create,
         readonly=readonly,
         segment_bytes=segment_bytes,
         map_bytes=map_bytes,

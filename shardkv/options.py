@@ -68,6 +68,9 @@ def check_options(
 
     Raises: TypeError; InvalidError (range; the rest is checked by the engine, against the store).
     """
+    for name, flag in (("create", create), ("readonly", readonly)):
+        if not isinstance(flag, bool):
+            raise TypeError(f"{name} must be True or False, not {flag!r}")
     for name, value, most in (
         ("shards", shards, 256),
         ("unflushed_bytes", unflushed_bytes, 1 << 46),
@@ -87,7 +90,7 @@ def check_options(
         weights=None if weights is None else tuple(weights),
         unflushed_bytes=unflushed_bytes,
         retain_log_bytes=retain_log_bytes,
-        create=create,
+        create=create and not readonly,
         readonly=readonly,
         segment_bytes=segment_bytes,
         map_bytes=map_bytes,

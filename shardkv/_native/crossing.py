@@ -36,6 +36,10 @@ def pack(items: object) -> bytes:
     """
     try:
         blob: bytes = msgpack.packb(items)
+    except BufferError as error:
+        raise TypeError(
+            f"a memoryview that is not contiguous; copy it with bytes(): {error}"
+        ) from error
     except (OverflowError, ValueError) as error:
         raise TypeError(
             f"something that is not bytes stands where bytes belong: {error}"

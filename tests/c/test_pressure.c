@@ -1,6 +1,8 @@
 /* Back-pressure: free below 70 % of the budget, slowed down above, held at 100 %, and never longer than a slice. */
 #include "pressure.h"
 
+#include <string.h>
+
 #include <pthread.h>
 
 #include "check.h"
@@ -93,7 +95,8 @@ static void *relieve(void *context)
 
 static void *fail(void *context)
 {
-    skv_pressure_fail(context, SKV_FULL);
+    skv_error why = {.text = "no space"};
+    skv_pressure_fail(context, SKV_FULL, &why);
     return NULL;
 }
 
@@ -123,10 +126,13 @@ static void test_a_flush_lets_the_held_go_on_and_its_failure_tells_them_why(void
 static void test_a_flush_that_succeeds_takes_a_failure_back(void)
 {
     skv_pressure pressure = {0};
+    skv_error err;
     skv_pressure_create(&pressure, BUDGET);
     skv_pressure_add(&pressure, 2 * BUDGET);
-    skv_pressure_fail(&pressure, SKV_IO);
+    skv_pressure_fail(&pressure, SKV_IO, &(skv_error){.text = "no disk"});
     CHECK_EQ(skv_pressure_admit(&pressure, 1, LONG), SKV_IO);
+    CHECK_EQ(skv_pressure_failure(&pressure, "flushing fails", &err), SKV_IO);
+    CHECK(strstr(err.text, "flushing fails: no disk") != NULL);
     skv_pressure_relieve(&pressure, 1, 1);
     CHECK_EQ(skv_pressure_admit(&pressure, 1, SLICE), SKV_BUSY);
     skv_pressure_relieve(&pressure, 2 * BUDGET - 1, 1);

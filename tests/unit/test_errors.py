@@ -53,6 +53,11 @@ def test_an_error_carries_its_place_also_through_a_pickle(kind: type[errors.Erro
         assert type(error) is kind
         assert (error.file, error.offset, error.seqno) == ("log/00000001.log", 512, 7)
         assert error.sys_errno == errno.EIO
+        assert (
+            not isinstance(error, OSError)
+            or error.errno == errno.EIO
+            or kind is not errors.DiskError
+        )
         assert "what" in str(error)
 
 

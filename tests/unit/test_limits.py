@@ -42,6 +42,7 @@ WRITES_OF_KEY: dict[str, Call] = {
     "delete_many": lambda store, key: store.delete_many([key]),
 }
 READS_OF_KEY: dict[str, Call] = {
+    "shard_of": lambda store, key: store.shard_of(key),
     "get": lambda store, key: store.get(key),
     "[]": lambda store, key: store[key],
     "in": lambda store, key: key in store,

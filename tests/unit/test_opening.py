@@ -21,7 +21,7 @@ def files_of(path: Path) -> Files:
     return {
         str(file.relative_to(path)): file.read_bytes()
         for file in sorted(path.rglob("*"))
-        if file.is_file() and file.name not in ("LOCK", "lock.mdb")
+        if file.is_file() and file.name != "lock.mdb"
     }
 
 

@@ -37,6 +37,7 @@ OUT_OF_RANGE: list[dict[str, Any]] = [
 ]
 
 WRONG_TYPE: list[dict[str, Any]] = [
+    *({name: flag} for name in ("create", "readonly") for flag in ("no", 0, 1, None)),
     *({"shards": n} for n in (True, 1.0, "8", b"8", [8])),
     {"shards": 2, "weights": 1},
     {"shards": 2, "weights": "11"},
