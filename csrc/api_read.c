@@ -26,6 +26,8 @@ static skv_code copy_value(void *context, const skv_record *record, skv_error *e
     skv_io *io = context;
     skv_code code = skv_io_room(io, record->value.bytes);
     (void)err;
+    io->version = record->seqno;
+    io->expires_ms = record->expires_ms;
     if (code == SKV_OK)
         skv_io_append(io, record->value.data, record->value.bytes);
     return code;
@@ -118,7 +120,7 @@ static skv_code find_keys(skv_store *store, skv_snapshot *snapshot, skv_unpack *
 
 int64_t skv_get_many(skv_store *store, skv_snapshot *snapshot, const char *blob, size_t blob_bytes, skv_io *io)
 {
-    skv_unpack in = {(const uint8_t *)blob, (const uint8_t *)blob + blob_bytes};
+    skv_unpack in = skv_unpack_of(blob, blob_bytes);
     uint32_t count = 0;
     skv_code code = skv_store_enter(store, &io->error);
     if (code != SKV_OK)

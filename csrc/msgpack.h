@@ -12,6 +12,11 @@ typedef struct {
     const uint8_t *end;
 } skv_unpack;
 
+static inline skv_unpack skv_unpack_of(const char *blob, size_t bytes)
+{
+    return (skv_unpack){(const uint8_t *)blob, (const uint8_t *)blob + bytes};
+}
+
 /* What the next item is. */
 typedef enum { SKV_MP_BIN, SKV_MP_STR, SKV_MP_ARRAY, SKV_MP_MAP, SKV_MP_UINT, SKV_MP_NIL, SKV_MP_OTHER, SKV_MP_END } skv_mp_kind;
 

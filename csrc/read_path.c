@@ -49,18 +49,11 @@ static skv_code read_log(skv_slots *slots, skv_position position, const skv_reco
     return code;
 }
 
-static void must_wait(const skv_log *log, const skv_record *record, uint64_t *wait_seqno)
-{
-    if (!(record->flags & SKV_RECORD_MEMORY_ACK) && record->seqno > skv_log_durable(log) &&
-        record->seqno > *wait_seqno)
-        *wait_seqno = record->seqno;
-}
-
 skv_code skv_read_latest(skv_parts *parts, skv_slice key, skv_read_use use, void *context, uint64_t *wait_seqno,
                          skv_error *err)
 {
     skv_key hashed = skv_key_of(key);
-    uint64_t version;
+    skv_version seen;
     skv_lane *lane = skv_parts_lane(parts, hashed);
     skv_slots *slots = skv_log_slots(parts->log);
     skv_position position;
@@ -73,8 +66,9 @@ skv_code skv_read_latest(skv_parts *parts, skv_slice key, skv_read_use use, void
     skv_unlock(&lane->lock);
     /* A transaction that begins after the look into the index is at least as new as what the index had let go. */
     if (!found)
-        return read_shard(lane, key, use, context, &version, err);
-    must_wait(parts->log, &record, wait_seqno);
+        return read_shard(lane, key, use, context, &seen.version, err);
+    seen = skv_version_of(parts->log, &record);
+    *wait_seqno = seen.wait_seqno > *wait_seqno ? seen.wait_seqno : *wait_seqno;
     return read_log(slots, position, &record, use, context, err);
 }
 
@@ -87,19 +81,16 @@ skv_code skv_read_version(skv_parts *parts, skv_slice key, skv_read_use use, voi
     skv_position position;
     skv_record record;
     bool found;
-    *out = (skv_version){0};
     skv_lock(&lane->lock);
     found = skv_lane_find(lane, hashed, &position, &record);
-    out->generation = lane->generation;
+    *out = (skv_version){.generation = lane->generation, .below = !found};
     if (found)
         skv_slots_pin(slots, position);
     skv_unlock(&lane->lock);
     if (found) {
-        must_wait(parts->log, &record, &out->wait_seqno);
-        out->version = skv_record_deletes(&record) ? 0 : record.seqno;
+        *out = skv_version_of(parts->log, &record);
         return read_log(slots, position, &record, use, context, err);
     }
-    out->below = true;
     return read_shard(lane, key, use, context, &out->version, err);
 }
 

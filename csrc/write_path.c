@@ -56,6 +56,8 @@ static size_t prepare(skv_parts *parts, const skv_write *write)
         op->lane = skv_parts_lane(parts, key);
         bytes += skv_record_bytes(&op->record);
     }
+    if (write->conditions)
+        skv_conditions_route(parts, write->conditions);
     return bytes;
 }
 
@@ -180,7 +182,11 @@ static skv_code append_one(skv_parts *parts, skv_write_op *op, skv_error *err)
 /* Under the log's lock. Nothing has happened when it fails. */
 static skv_code append_all(skv_parts *parts, skv_write *write, size_t bytes, skv_error *err)
 {
-    skv_code code = skv_log_reserve(parts->log, bytes, err);
+    skv_code code;
+    write->seqno = skv_log_last(parts->log);
+    if (!write->count) /* all that was asked is whether the conditions hold */
+        return SKV_OK;
+    code = skv_log_reserve(parts->log, bytes, err);
     if (code == SKV_OK)
         code = write->count == 1 ? append_one(parts, write->ops, err) : append_batch(parts, write, err);
     if (code != SKV_OK)
@@ -194,22 +200,6 @@ static skv_code append_all(skv_parts *parts, skv_write *write, size_t bytes, skv
     return SKV_OK;
 }
 
-/* Does the key still have the version that was read? Under the log's lock: nothing is appended meanwhile. */
-static skv_code check_version(const skv_write_op *op, const skv_version *expected)
-{
-    skv_key key = {op->record.key, op->key_hash};
-    skv_position position;
-    skv_record newest;
-    skv_code code;
-    skv_lock(&op->lane->lock);
-    if (skv_lane_find(op->lane, key, &position, &newest))
-        code = expected->version == (skv_record_deletes(&newest) ? 0 : newest.seqno) ? SKV_OK : SKV_CONFLICT;
-    else /* only a flush can have changed the shard since: then what was read there proves nothing */
-        code = expected->below && expected->generation == op->lane->generation ? SKV_OK : SKV_CONFLICT;
-    skv_unlock(&op->lane->lock);
-    return code;
-}
-
 static skv_code refuse_full(skv_parts *parts, skv_error *err)
 {
     skv_code code = skv_pressure_failure(&parts->pressure, "the budget of unflushed bytes is used up and flushing fails", err);
@@ -218,7 +208,7 @@ static skv_code refuse_full(skv_parts *parts, skv_error *err)
     return skv_fail(err, SKV_BUSY, "the budget of unflushed bytes is used up, flushing is too slow");
 }
 
-skv_code skv_write_append(skv_parts *parts, skv_write *write, const skv_version *expected, skv_error *err)
+skv_code skv_write_append(skv_parts *parts, skv_write *write, skv_error *err)
 {
     size_t bytes = prepare(parts, write);
     uint64_t end = 0, now;
@@ -229,8 +219,8 @@ skv_code skv_write_append(skv_parts *parts, skv_write *write, const skv_version 
         unsigned seen = skv_log_room_read(parts->log);
         code = SKV_OK;
         skv_log_lock(parts->log);
-        if (expected)
-            code = check_version(write->ops, expected);
+        if (write->conditions)
+            code = skv_conditions_check(parts, write->conditions);
         if (code == SKV_OK)
             code = append_all(parts, write, bytes, err);
         skv_log_unlock(parts->log);

@@ -2,6 +2,7 @@
 #ifndef SKV_WRITE_PATH_H
 #define SKV_WRITE_PATH_H
 
+#include "condition.h"
 #include "io.h"
 #include "parts.h"
 
@@ -22,24 +23,18 @@ typedef struct {
     skv_write_op *ops; /* borrowed */
     uint32_t count;
     int ack;
-    uint64_t seqno; /* out: of the last record */
+    skv_conditions *conditions; /* borrowed; NULL: none */
+    uint64_t seqno;      /* out: of the last record */
+    uint64_t wait_seqno; /* out: what the answer of a conditional write rests on; 0: it is durable */
 } skv_write;
-
-/* What a conditional write expects of its key: the version that skv_read_version found. */
-typedef struct {
-    uint64_t version;    /* 0: absent */
-    uint64_t generation; /* of the lane, when the shard was read */
-    uint64_t wait_seqno; /* what the answer rests on must be durable before it is given; 0: it is */
-    bool below;          /* the answer came from the shard, not from the log */
-} skv_version;
 
 /* May the caller of this workspace use the key, and is the value short enough? INVALID, KEY_TOO_LONG, VALUE_TOO_LARGE. */
 skv_code skv_write_check(skv_slice key, size_t value_bytes, skv_io *io);
 /* At most SKV_TTL_MS_MAX. INVALID. */
 skv_code skv_write_check_ttl(uint64_t ttl_ms, skv_error *err);
-/* Append. expected: NULL, or what the key of the first op must still be (CONFLICT: it is not; read again).
- * BUSY, FULL, POISONED, NO_MEMORY. */
-skv_code skv_write_append(skv_parts *parts, skv_write *write, const skv_version *expected, skv_error *err);
+/* Append, if all conditions hold at that moment. BUSY, FULL, POISONED, NO_MEMORY; CONFLICT and AGAIN without a text, as
+ * skv_conditions_check: atomic_path.h looks at the keys. */
+skv_code skv_write_append(skv_parts *parts, skv_write *write, skv_error *err);
 /* Wait one slice for the ack of seqno. OK, AGAIN, POISONED. */
 skv_code skv_write_wait(skv_parts *parts, uint64_t seqno, int ack, skv_error *err);
 

@@ -9,6 +9,7 @@ b'value'
 
 from shardkv._version import __version__
 from shardkv.batch import Batch
+from shardkv.entry import Entry
 from shardkv.errors import (
     AckError,
     ClosedError,
@@ -48,6 +49,7 @@ __all__ = [
     "ConflictError",
     "CorruptionError",
     "DiskError",
+    "Entry",
     "Error",
     "FencedError",
     "ForkedError",

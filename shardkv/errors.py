@@ -73,7 +73,12 @@ class ValueTooLargeError(Error, ValueError):
 
 
 class ConflictError(Error):
-    """A condition of an atomic write did not hold."""
+    """A condition of an atomic write did not hold. Nothing was written; `version` is what was found."""
+
+    @property
+    def version(self) -> int:
+        """The version that the key had instead; 0 when it was absent."""
+        return self.seqno
 
 
 class LockTimeoutError(Error, TimeoutError):

@@ -56,6 +56,10 @@
 #define SKV_ACK_DISK 2
 #define SKV_ACK_LATER 3 /* as DISK, but the caller waits by itself, with skv_wait */
 
+/* How skv_incr reads and writes a number. */
+#define SKV_NUMBER_TEXT 0 /* decimal digits */
+#define SKV_NUMBER_MSGPACK 1
+
 /* Scan flags. */
 #define SKV_SCAN_REVERSE 1
 #define SKV_SCAN_KEYS_ONLY 2
@@ -85,6 +89,9 @@ typedef struct {
     uint64_t capacity;
     uint8_t *data;
     uint32_t flags;
+    uint64_t version;    /* of the record that was read, or that a condition met; 0: absent */
+    uint64_t expires_ms; /* likewise; 0: never */
+    int64_t number;      /* what skv_incr made */
 } skv_io;
 
 /* One put of many. */
@@ -94,6 +101,13 @@ typedef struct {
     size_t key_bytes;
     size_t value_bytes;
 } skv_put_item;
+
+/* How an atomic write is made. ttl_ms: how long the record lives, 0: for ever. number: SKV_NUMBER_..., of skv_incr. */
+typedef struct {
+    int32_t ack;
+    int32_t number;
+    uint64_t ttl_ms;
+} skv_terms;
 
 typedef struct skv_lmdb skv_lmdb;
 typedef struct skv_store skv_store;
@@ -207,6 +221,24 @@ skv_code skv_put_pairs(skv_store *store, const skv_put_item *pairs, uint32_t cou
  * BUSY: io->bytes were deleted before the room ran out; call again with the same keys. */
 skv_code skv_delete_many(skv_store *store, const char *blob, size_t blob_bytes, int ack, skv_io *io);
 
+/* -- atomic writes: like the above, and CONFLICT when a condition does not hold; nothing was appended then ------------- */
+
+/* Put when the key's version is `version`; 0: when the key is absent. Returns the new version. CONFLICT: io->version is
+ * what was found, and there is no text. */
+int64_t skv_put_if(skv_store *store, const char *key, size_t key_bytes, const char *value, size_t value_bytes,
+                   uint64_t version, const skv_terms *terms, skv_io *io);
+/* Add delta to the number that the key holds, or to `initial` when it is absent; io->number is the sum. An expiry stays;
+ * terms->ttl_ms is that of a new key. INVALID: no such number, or the sum is beyond 64 bits. Returns the new version. */
+int64_t skv_incr(skv_store *store, const char *key, size_t key_bytes, int64_t delta, int64_t initial,
+                 const skv_terms *terms, skv_io *io);
+/* Give a key that exists terms->ttl_ms to live from now on, and with it a new version; its value stays. NOT_FOUND. */
+skv_code skv_touch(skv_store *store, const char *key, size_t key_bytes, const skv_terms *terms, skv_io *io);
+/* Append a batch when all conditions hold at that moment: all or nothing, across shards. blob is a msgpack array of two:
+ * the batch, as for skv_apply, which may be empty, and an array of conditions [key, least, most]: the key's version is in
+ * that range, where that of an absent key is 0. CONFLICT: io->version is what was found; error.offset is the index of the
+ * condition. */
+skv_code skv_apply_if(skv_store *store, const char *blob, size_t blob_bytes, const skv_terms *terms, skv_io *io);
+
 /* Wait until seqno is durable, at most slice_ms. OK, AGAIN, POISONED (outcome unknown), CLOSED. */
 skv_code skv_wait(skv_store *store, uint64_t seqno, uint32_t slice_ms, skv_io *io);
 /* Newest appended, newest durable seqno. */
@@ -217,7 +249,7 @@ skv_code skv_flush_upto(skv_store *store, uint64_t seqno, uint32_t slice_ms, skv
 
 /* -- reading -------------------------------------------------------------------------------------------------------- */
 
-/* Copy the value of key into io->data and return its length. snapshot NULL: the latest.
+/* Copy the value of key into io->data and return its length; io->version, io->expires_ms. snapshot NULL: the latest.
  * Negative: NOT_FOUND, CORRUPT, POISONED (the writer's sync failed), CLOSED, FORKED, INVALID, KEY_TOO_LONG, AGAIN: what
  * was found is not durable yet; wait for io->seqno and call again. */
 int64_t skv_get(skv_store *store, skv_snapshot *snapshot, const char *key, size_t key_bytes, skv_io *io);

@@ -3,6 +3,7 @@
 An Engine is one open store inside this process; `registry` shares it between Store objects.
 """
 
+from shardkv._native.atomic import Atomic, conflict, terms
 from shardkv._native.calls import NO_CALLS, Calls, TicketBase
 from shardkv._native.codes import (
     BATCH_BYTES_MAX,
@@ -14,6 +15,8 @@ from shardkv._native.codes import (
     LOOPS,
     MEMORY,
     NO_SNAPSHOT,
+    NUMBER_MSGPACK,
+    NUMBER_TEXT,
     RESERVED,
     REVERSE,
     TTL_MS_MAX,
@@ -30,8 +33,6 @@ from shardkv._native.looking import (
     ring_pick,
     snapshot_seqno,
 )
-from shardkv._native.reading import Reading
-from shardkv._native.writing import Writing
 
 __all__ = [
     "BATCH_BYTES_MAX",
@@ -44,6 +45,8 @@ __all__ = [
     "MEMORY",
     "NO_CALLS",
     "NO_SNAPSHOT",
+    "NUMBER_MSGPACK",
+    "NUMBER_TEXT",
     "RESERVED",
     "REVERSE",
     "TTL_MS_MAX",
@@ -54,6 +57,7 @@ __all__ = [
     "Workspace",
     "as_bytes",
     "close_snapshot",
+    "conflict",
     "error_from",
     "find_lmdb_module",
     "hash64",
@@ -63,8 +67,9 @@ __all__ = [
     "release",
     "ring_pick",
     "snapshot_seqno",
+    "terms",
 ]
 
 
-class Engine(Writing, Reading, Looking):
+class Engine(Atomic, Looking):
     """One open store. Every method may be called from any thread."""

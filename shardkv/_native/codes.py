@@ -19,6 +19,9 @@ NOT_FOUND: Final[int] = lib.SKV_NOT_FOUND
 AGAIN: Final[int] = lib.SKV_AGAIN
 BUSY: Final[int] = lib.SKV_BUSY
 CLOSED: Final[int] = lib.SKV_CLOSED
+CONFLICT: Final[int] = lib.SKV_CONFLICT
+NUMBER_TEXT: Final[int] = lib.SKV_NUMBER_TEXT
+NUMBER_MSGPACK: Final[int] = lib.SKV_NUMBER_MSGPACK
 
 SLICE_MS = 100
 

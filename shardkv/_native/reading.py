@@ -25,14 +25,24 @@ class Reading(Handle):
 
         return self._read(call(), ws, call)
 
-    def _read(self, n: int, ws: Workspace, again: Callable[[], int]) -> bytes | None:
-        """Finish a read: what was found may not be durable yet, then wait and look `again`."""
+    def finish(self, n: int, ws: Workspace, again: Callable[[], int]) -> bool:
+        """Bring a read to its end: what was found may not be durable yet, then wait and look `again`.
+
+        Returns: whether anything was found; if not, the workspace was given back.
+        """
         while n == AGAIN:
             self.wait(int(ws.c.seqno))
             n = again()
         if n < 0 and n != NOT_FOUND:
             raise error_from(ws.c.error)
-        value = None if n == NOT_FOUND else ws.data()
+        if n == NOT_FOUND:
+            self.give(ws)
+        return n != NOT_FOUND
+
+    def _read(self, n: int, ws: Workspace, again: Callable[[], int]) -> bytes | None:
+        if not self.finish(n, ws, again):
+            return None
+        value = ws.data()
         self.give(ws)
         return value
 

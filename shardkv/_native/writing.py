@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from shardkv import errors
 from shardkv._core import lib
@@ -24,7 +24,9 @@ class Writing(Handle):
                 lib.skv_put(self.handle, key, len(key), value, len(value), ack, ttl_ms, ws.c)
             )
 
-        return self.settle(call(), ws, timeout, call)
+        seqno = self.settle(call(), ws, timeout, call)
+        self.give(ws)
+        return seqno
 
     def put_many(self, items: object, ack: int) -> int:
         """Append a list of pairs or a dict of bytes as one batch; 0 when it has to go packed."""
@@ -33,9 +35,17 @@ class Writing(Handle):
             self.wait(-seqno)
         return abs(seqno)
 
-    def settle(self, code: int, ws: Workspace, timeout: float, again: Callable[[], int]) -> int:
+    def settle(
+        self,
+        code: int,
+        ws: Workspace,
+        timeout: float,
+        again: Callable[[], int],
+        answers: Collection[int] = (NOT_FOUND,),
+    ) -> int:
         """Bring a write to its end: `again` while there is no room, wait while it is not durable.
 
+        Args: answers: codes below zero that are no errors. The workspace is still the caller's afterwards.
         Returns: what the call returned at last; for one that was appended, its seqno.
         Raises: OverloadedError after `timeout` seconds without room; what the code says.
         """
@@ -49,11 +59,9 @@ class Writing(Handle):
         if code == AGAIN:
             seqno = int(ws.c.seqno)
             self.wait(seqno)
-            self.give(ws)
             return seqno
-        if code < 0 and code != NOT_FOUND:
+        if code < 0 and code not in answers:
             raise error_from(ws.c.error)
-        self.give(ws)
         return code
 
     def apply(
@@ -65,8 +73,9 @@ class Writing(Handle):
         def call() -> int:
             return int(append(self.handle, blob, len(blob), ack, ttl_ms, ws.c))
 
-        code = self.settle(call(), ws, timeout, call)
-        return code or int(ws.c.seqno)
+        seqno = self.settle(call(), ws, timeout, call) or int(ws.c.seqno)
+        self.give(ws)
+        return seqno
 
     def delete(self, key: bytes, ack: int, timeout: float) -> bool:
         """Delete a key; say whether it was there."""
@@ -75,20 +84,21 @@ class Writing(Handle):
         def call() -> int:
             return int(lib.skv_delete(self.handle, key, len(key), ack, ws.c))
 
-        return self.settle(call(), ws, timeout, call) != NOT_FOUND
+        code = self.settle(call(), ws, timeout, call)
+        self.give(ws)
+        return code != NOT_FOUND
 
     def pop(self, key: bytes, ack: int, timeout: float) -> bytes | None:
         """Delete a key and return what it held."""
-        ws, value = self.take(), b""
+        ws = self.take()
 
         def call() -> int:
-            nonlocal value
-            code = int(lib.skv_pop(self.handle, key, len(key), ack, ws.c))
-            if code in (0, AGAIN):
-                value = ws.data()
-            return code
+            return int(lib.skv_pop(self.handle, key, len(key), ack, ws.c))
 
-        return None if self.settle(call(), ws, timeout, call) == NOT_FOUND else value
+        code = self.settle(call(), ws, timeout, call)
+        value = None if code == NOT_FOUND else ws.data()
+        self.give(ws)
+        return value
 
     def delete_many(self, blob: bytes, ack: int, timeout: float) -> int:
         """Delete the keys of a packed list; return how many were there."""
@@ -103,6 +113,7 @@ class Writing(Handle):
             return code
 
         self.settle(call(), ws, timeout, call)
+        self.give(ws)
         if ack == DISK:
             self.wait(newest)  # deletes of a round that then had no room are part of this call too
         return deleted

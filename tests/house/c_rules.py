@@ -11,7 +11,7 @@ from house.tree import Finding, over, places
 
 # A file includes its own header and those of strictly lower levels; the contract is below all.
 LEVELS = {
-    "ground": "error memory bytes hash radix record frame format msgpack io",
+    "ground": "error memory bytes hash radix record frame format msgpack number io",
     "world": "os sync lmdb_api",
     "the clock": "clock",
     "parts": """ring segment log log_state log_pool log_sync log_scan log_find log_read
@@ -20,10 +20,12 @@ LEVELS = {
     "parts that point into the log": "run index index_state index_order index_count",
     "parts made of parts": "lane",
     "what a path is handed": "parts",
+    "what a path asks": "condition",
     "paths": "write_path snapshot replay_path",
-    "paths that take another": "read_path scan_path flush_path",
+    "paths that take another": "read_path scan_path flush_path batch",
+    "paths that take two": "atomic_path",
     "house": "store birth loops",
-    "contract": "api_read api_write api_stats",
+    "contract": "api_read api_write api_atomic api_stats",
 }
 # Neighbours on one level that may know each other, as long as no circle comes of it.
 FAMILIES = (

@@ -32,6 +32,9 @@ READS: dict[str, Callable[[shardkv.Store], Any]] = {
     "scan of a snapshot": lambda store: in_cut(store, lambda cut: list(cut.scan())),
     "delete of what is there": lambda store: store.delete(KEY, ack="memory"),
     "pop": lambda store: store.pop(KEY),
+    "get_entry": lambda store: store.get_entry(KEY),
+    "add of what is there": lambda store: store.add(KEY, b"", ack="memory"),
+    "cas of another version": lambda store: store.cas(KEY, b"", 1 << 50, ack="memory"),
 }
 
 

@@ -61,6 +61,10 @@ CALLS: dict[str, Callable[[shardkv.Store], Any]] = {
     "batch.delete": lambda s: in_batch(s, lambda batch: batch.delete(HIDDEN)),
     "the shortest": lambda s: s.put(RESERVED, b"x"),
     "apply": lambda s: s._engine.apply(_native.pack([(HIDDEN, b"x")]), DISK, 1.0),
+    "get_entry": lambda s: s.get_entry(HIDDEN),
+    "add": lambda s: s.add(HIDDEN, b"x"),
+    "cas": lambda s: s.cas(HIDDEN, b"x", 0),
+    "incr": lambda s: s.incr(HIDDEN),
 }
 
 

@@ -1,0 +1,20 @@
+"""What a store knows of one key."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One key's value, its version and when it expires.
+
+    Attributes:
+        value: the value.
+        version: the sequence number of the write that made it; grows with every write to the key.
+        expires_at: Unix time in seconds, None when it never expires.
+    """
+
+    value: bytes
+    version: int
+    expires_at: float | None
