@@ -25,7 +25,7 @@ struct skv_log_cursor {
 /* One segment, held in place for one call. */
 typedef struct {
     skv_segment *segment;
-    uint64_t file_bytes;
+    uint64_t end;  /* of its frames: a retained file may be cut behind them at any time */
     uint64_t upto; /* the newest record in it that may be shown */
     bool endless;  /* what follows it is missing: it ends at the first frame that does not hold */
     bool retained;
@@ -98,6 +98,19 @@ static skv_code fail_gone(uint64_t wanted, uint64_t oldest, skv_error *err)
                        (unsigned long long)wanted, (unsigned long long)oldest, (unsigned long long)oldest - 1);
 }
 
+skv_code skv_log_reaches(skv_log *log, uint64_t since, skv_error *err)
+{
+    skv_code code = SKV_OK;
+    skv_lock(&log->lock);
+    if (since >= log->next_seqno)
+        code = skv_fail(err, SKV_INVALID, "since is %llu, but the newest record has seqno %llu: it was of another store",
+                        (unsigned long long)since, (unsigned long long)log->next_seqno - 1);
+    else if (since + 1 < oldest_seqno(log))
+        code = fail_gone(since + 1, oldest_seqno(log), err);
+    skv_unlock(&log->lock);
+    return code;
+}
+
 /* Under the lock. */
 static skv_code fail_missing(const skv_log *log, uint64_t seqno, skv_error *err)
 {
@@ -135,7 +148,7 @@ static skv_code take_stand(skv_log_cursor *cursor, stand *out, skv_error *err)
         code = fail_missing(log, wanted, err);
     if (code == SKV_OK) {
         out->segment->readers++; /* neither unmapped nor used again meanwhile */
-        out->file_bytes = out->segment->header.file_bytes;
+        out->end = out->segment->end;
         last = out->segment->last_seqno;
         out->endless = last == UINT64_MAX;
         out->upto = last < durable ? last : durable;
@@ -170,7 +183,7 @@ static skv_code open_file(skv_log_cursor *cursor, const stand *at, skv_error *er
 static skv_code move_window(skv_log_cursor *cursor, const stand *at, uint64_t offset, size_t bytes, skv_error *err)
 {
     size_t capacity = bytes > WINDOW_BYTES ? bytes : WINDOW_BYTES;
-    uint64_t rest = at->file_bytes - offset;
+    uint64_t rest = at->end - offset;
     skv_code code = open_file(cursor, at, err);
     if (code != SKV_OK)
         return code;
@@ -208,10 +221,10 @@ static skv_code look(skv_log_cursor *cursor, const stand *at, size_t bytes, skv_
 {
     uint64_t offset = cursor->offset;
     skv_code code;
-    if (offset > at->file_bytes || at->file_bytes - offset < bytes)
+    if (offset > at->end || at->end - offset < bytes)
         return fail_damaged(cursor, at, err);
     if (!at->retained) {
-        *out = (skv_slice){at->segment->base + offset, (size_t)(at->file_bytes - offset)};
+        *out = (skv_slice){at->segment->base + offset, (size_t)(at->end - offset)};
         return SKV_OK;
     }
     if (offset < cursor->window_at || offset + bytes > cursor->window_at + cursor->window_bytes ||
@@ -253,7 +266,7 @@ static skv_code enter_frame(skv_log_cursor *cursor, const stand *at, skv_error *
     skv_code code = look(cursor, at, SKV_FRAME_HEADER_BYTES, &bytes, err);
     if (code != SKV_OK)
         return code;
-    if (!skv_frame_read(bytes.data, (size_t)(at->file_bytes - cursor->offset), at->segment->header.salt, &frame) ||
+    if (!skv_frame_read(bytes.data, (size_t)(at->end - cursor->offset), at->segment->header.salt, &frame) ||
         frame.first_seqno != cursor->at_seqno || frame.previous != cursor->previous)
         return fail_damaged(cursor, at, err);
     cursor->previous = skv_frame_checksum(bytes.data);
@@ -334,4 +347,9 @@ skv_code skv_log_watch(skv_log *log, uint64_t seqno, uint64_t timeout_ns, skv_er
         return SKV_POISONED;
     skv_event_wait(&log->advanced, seen, timeout_ns);
     return seqno <= skv_log_durable(log) ? SKV_OK : SKV_AGAIN;
+}
+
+void skv_log_wake_watchers(skv_log *log)
+{
+    skv_event_notify(&log->advanced);
 }

@@ -24,8 +24,12 @@ uint64_t skv_log_cursor_next(const skv_log_cursor *cursor);
 
 /* The oldest record that can be read; the next one to be appended when there is none. */
 uint64_t skv_log_oldest(skv_log *log);
+/* Can a cursor go on after `since`? GONE: no, err->seqno is the oldest that it can go on after. INVALID: that was never
+ * written. */
+skv_code skv_log_reaches(skv_log *log, uint64_t since, skv_error *err);
 /* Wait until seqno is durable, at most timeout_ns and without ever leading a sync. OK; AGAIN: not yet (also when woken early);
  * POISONED: it never will be. */
 skv_code skv_log_watch(skv_log *log, uint64_t seqno, uint64_t timeout_ns, skv_error *err);
+void skv_log_wake_watchers(skv_log *log);
 
 #endif

@@ -9,6 +9,7 @@ b'value'
 
 from shardkv._version import __version__
 from shardkv.batch import Batch
+from shardkv.changes import Change, Watch
 from shardkv.entry import Entry
 from shardkv.errors import (
     AckError,
@@ -45,6 +46,7 @@ from shardkv.ticket import Ticket
 __all__ = [
     "AckError",
     "Batch",
+    "Change",
     "ClosedError",
     "ConflictError",
     "CorruptionError",
@@ -75,6 +77,7 @@ __all__ = [
     "Store",
     "Ticket",
     "ValueTooLargeError",
+    "Watch",
     "WrongTypeError",
     "__version__",
     "open",

@@ -11,6 +11,7 @@ from shardkv import _native, bulk
 from shardkv._native import NO_SNAPSHOT, as_bytes
 from shardkv.atomic import AtomicKeys
 from shardkv.batch import Batch
+from shardkv.changes import ChangeFeeds
 from shardkv.errors import ClosedError
 from shardkv.expiry import Ttl, ttl_ms
 from shardkv.locks import KeyLocking
@@ -25,7 +26,7 @@ from shardkv.ticket import Ticket
 LEVELS: Final[dict[str, int]] = {"memory": _native.MEMORY, "disk": _native.DISK}
 
 
-class Store(BytesMapping, AtomicKeys, KeyLocking):
+class Store(BytesMapping, AtomicKeys, KeyLocking, ChangeFeeds):
     """An open store, made by `shardkv.open`. Keys have 1..500 bytes, values 0..32 MiB. A forked child opens its own.
 
     Threads: every method may be called from any thread.

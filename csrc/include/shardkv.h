@@ -64,6 +64,9 @@
 #define SKV_SCAN_REVERSE 1
 #define SKV_SCAN_KEYS_ONLY 2
 
+/* As `since` of a feed: whatever becomes durable from now on. */
+#define SKV_FEED_FROM_NOW 0xffffffffffffffff
+
 #define SKV_HISTOGRAM_BUCKETS 32
 
 typedef int32_t skv_code;
@@ -113,6 +116,7 @@ typedef struct skv_lmdb skv_lmdb;
 typedef struct skv_store skv_store;
 typedef struct skv_snapshot skv_snapshot;
 typedef struct skv_scan skv_scan;
+typedef struct skv_feed skv_feed;
 
 /* path: the store directory. lmdb: kept until skv_free. weights: one per shard, or NULL for equal ones.
  * shards 0 adopts what is stored (8 for a new store). map_bytes: first size of a shard's map, 0 for the default. */
@@ -284,6 +288,22 @@ void skv_scan_free(skv_scan *scan);
 uint64_t skv_clock_ms(skv_store *store);
 /* For tests: from now on the machine's clock is taken to be shift_ms away from what it says, at most SKV_TTL_MS_MAX. */
 skv_code skv_clock_set_shift(skv_store *store, int64_t shift_ms, skv_io *io);
+
+/* -- following ------------------------------------------------------------------------------------------------------ */
+
+/* Follow the log from the record after since on: what is durable, in its order, of keys that begin with the prefix; reserved
+ * ones when this call's workspace has the flag. owned: skv_feed_free, before its store. NULL: io->error says why:
+ * LOG_GONE (error.seqno: the since to go on with), INVALID (newer than the newest record, prefix), KEY_TOO_LONG, CLOSED. */
+skv_feed *skv_feed_open(skv_store *store, uint64_t since, const char *prefix, size_t prefix_bytes, skv_io *io);
+/* The next changes, of about bytes_max bytes of the log, as one flat msgpack array in io->data: seqno, key, value or nil,
+ * expires_ms or 0, and so on. Returns how many, and in io->seqno how far the feed is; 0: none for this prefix, call again.
+ * Never waits. AGAIN: all that is durable was shown. LOG_GONE, CORRUPT, CLOSED. Calls of several threads take turns. */
+int64_t skv_feed_next(skv_feed *feed, uint32_t bytes_max, skv_io *io);
+/* Wait until there is more, at most slice_ms, without leading a sync. OK, AGAIN (also when woken early), POISONED, CLOSED. */
+skv_code skv_feed_wait(skv_feed *feed, uint32_t slice_ms, skv_io *io);
+/* Let go: who waits is woken, and every later call answers CLOSED. Any thread, any time. Idempotent. */
+void skv_feed_close(skv_feed *feed);
+void skv_feed_free(skv_feed *feed);
 
 /* -- looking -------------------------------------------------------------------------------------------------------- */
 

@@ -19,11 +19,13 @@ from shardkv._native.codes import (
     NUMBER_TEXT,
     RESERVED,
     REVERSE,
+    SLICE_MS,
     TTL_MS_MAX,
     VALUE_BYTES_MAX,
     error_from,
 )
 from shardkv._native.crossing import Workspace, as_bytes, pack
+from shardkv._native.following import Following, close_feed
 from shardkv._native.lmdb import find_lmdb_module, lmdb_version, load_lmdb
 from shardkv._native.looking import (
     Looking,
@@ -49,6 +51,7 @@ __all__ = [
     "NUMBER_TEXT",
     "RESERVED",
     "REVERSE",
+    "SLICE_MS",
     "TTL_MS_MAX",
     "VALUE_BYTES_MAX",
     "Calls",
@@ -56,6 +59,7 @@ __all__ = [
     "TicketBase",
     "Workspace",
     "as_bytes",
+    "close_feed",
     "close_snapshot",
     "conflict",
     "error_from",
@@ -71,5 +75,5 @@ __all__ = [
 ]
 
 
-class Engine(Atomic, Looking):
+class Engine(Atomic, Looking, Following):
     """One open store. Every method may be called from any thread."""

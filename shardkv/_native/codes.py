@@ -23,7 +23,7 @@ CONFLICT: Final[int] = lib.SKV_CONFLICT
 NUMBER_TEXT: Final[int] = lib.SKV_NUMBER_TEXT
 NUMBER_MSGPACK: Final[int] = lib.SKV_NUMBER_MSGPACK
 
-SLICE_MS = 100
+SLICE_MS: Final = 100
 
 NO_SNAPSHOT: Final[Any] = ffi.NULL
 REVERSE: Final[int] = lib.SKV_SCAN_REVERSE
