@@ -3,11 +3,26 @@
 
 #include "hash.h"
 
-skv_version skv_version_of(const skv_log *log, const skv_record *newest)
+void skv_version_judge(const skv_lane *lane, const skv_record *newest, skv_version *out)
+{
+    bool gone = skv_lane_gone(lane, newest);
+    out->version = gone ? 0 : newest->seqno;
+    out->expires_ms = gone ? 0 : newest->expires_ms;
+}
+
+skv_version skv_version_of(const skv_lane *lane, const skv_log *log, const skv_record *newest)
 {
     bool waited_for = !(newest->flags & SKV_RECORD_MEMORY_ACK) && newest->seqno > skv_log_durable(log);
-    return (skv_version){.version = skv_record_deletes(newest) ? 0 : newest->seqno,
-                         .wait_seqno = waited_for ? newest->seqno : 0};
+    skv_version seen = {.wait_seqno = waited_for ? newest->seqno : 0};
+    skv_version_judge(lane, newest, &seen);
+    return seen;
+}
+
+/* What was seen in the shard may have expired since. */
+static void age(const skv_lane *lane, skv_version *seen)
+{
+    if (seen->expires_ms && skv_clock_passed(lane->clock, seen->expires_ms))
+        seen->version = seen->expires_ms = 0;
 }
 
 void skv_conditions_route(const skv_parts *parts, skv_conditions *conditions)
@@ -31,12 +46,13 @@ static skv_code check(const skv_parts *parts, skv_condition *condition)
     bool known = true;
     skv_lock(&lane->lock);
     if (skv_lane_find(lane, key, &position, &newest))
-        condition->seen = skv_version_of(parts->log, &newest);
+        condition->seen = skv_version_of(lane, parts->log, &newest);
     else
         known = condition->seen.below && condition->seen.generation == lane->generation;
     skv_unlock(&lane->lock);
     if (!known)
         return SKV_AGAIN;
+    age(lane, &condition->seen);
     return skv_condition_holds(condition) ? SKV_OK : SKV_CONFLICT;
 }
 

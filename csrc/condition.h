@@ -8,6 +8,7 @@
 /* What somebody saw of a key: see skv_read_version. All zeros: nothing yet. */
 typedef struct {
     uint64_t version;    /* seqno of its record; 0: absent */
+    uint64_t expires_ms; /* of that record; 0: it does not expire */
     uint64_t generation; /* of the lane, when the shard was read */
     uint64_t wait_seqno; /* what an answer that rests on this needs durable; 0: it is */
     bool below;          /* it came from the shard, not from the log */
@@ -28,8 +29,10 @@ typedef struct {
     uint32_t broken; /* out with CONFLICT: which one does not hold */
 } skv_conditions;
 
-/* What a record of the log says of its key. */
-skv_version skv_version_of(const skv_log *log, const skv_record *newest);
+/* What its newest record says of a key now: a version, or 0 when it is a delete or has expired. */
+void skv_version_judge(const skv_lane *lane, const skv_record *newest, skv_version *out);
+/* The same for a record of the log. */
+skv_version skv_version_of(const skv_lane *lane, const skv_log *log, const skv_record *newest);
 static inline bool skv_condition_holds(const skv_condition *condition)
 {
     return condition->least <= condition->seen.version && condition->seen.version <= condition->most;

@@ -1,11 +1,12 @@
 /* L2 part. Lanes. */
 #include "lane.h"
 
-skv_code skv_lane_create(skv_lane *lane, skv_shard *shard, const skv_slots *slots, skv_error *err)
+skv_code skv_lane_create(skv_lane *lane, skv_shard *shard, skv_clock *clock, const skv_slots *slots, skv_error *err)
 {
     skv_mutex_create(&lane->lock);
     skv_mutex_create(&lane->order_lock);
     lane->shard = shard;
+    lane->clock = clock;
     lane->active = skv_index_create(slots);
     return lane->active ? SKV_OK : skv_fail(err, SKV_NO_MEMORY, "out of memory");
 }

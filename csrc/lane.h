@@ -3,12 +3,14 @@
 #ifndef SKV_LANE_H
 #define SKV_LANE_H
 
+#include "clock.h"
 #include "index.h"
 #include "shard.h"
 #include "sync.h"
 
 typedef struct {
     skv_shard *shard;      /* owned */
+    skv_clock *clock;      /* kept */
     skv_mutex lock;        /* after the log's lock, before nothing */
     skv_mutex order_lock;  /* one thread at a time sorts; before the lock */
     skv_index *active;     /* takes inserts; owned */
@@ -27,7 +29,7 @@ typedef struct {
     skv_shard_txn *txn;        /* owned */
 } skv_lane_view;
 
-skv_code skv_lane_create(skv_lane *lane, skv_shard *shard, const skv_slots *slots, skv_error *err);
+skv_code skv_lane_create(skv_lane *lane, skv_shard *shard, skv_clock *clock, const skv_slots *slots, skv_error *err);
 void skv_lane_free(skv_lane *lane);
 /* owned: skv_lane_view_release. */
 skv_code skv_lane_view_take(skv_lane *lane, skv_lane_view *out, skv_error *err);
@@ -38,6 +40,13 @@ uint64_t skv_lane_first_seqno(const skv_lane *lane);
 skv_index_size skv_lane_measure(skv_lane *lane);
 /* A key's newest unflushed record: in the active generation, else in the sealed one. Under the lock. */
 bool skv_lane_find(const skv_lane *lane, skv_key key, skv_position *position, skv_record *out);
+
+/* Is what the record says that its key is absent: is it a delete, or has it expired by now? */
+static inline bool skv_lane_gone(const skv_lane *lane, const skv_record *record)
+{
+    return skv_record_deletes(record) ||
+           (skv_record_expires(record) && skv_clock_passed(lane->clock, record->expires_ms));
+}
 
 /* The records of a generation in order, as runs kept for the caller. Sorts what came since the last time, without the
  * lock, and leaves the result for the next. NO_MEMORY. */

@@ -14,14 +14,15 @@ static skv_code verify(const skv_record *record, skv_error *err)
                        (unsigned long long)record->seqno);
 }
 
-static skv_code use_record(const skv_record *record, skv_read_use use, void *context, skv_error *err)
+/* A verified record; absent: what it says is that its key is. */
+static skv_code use_record(bool absent, const skv_record *record, skv_read_use use, void *context, skv_error *err)
 {
-    if (skv_record_deletes(record))
+    if (absent)
         return SKV_NOT_FOUND;
     return use ? use(context, record, err) : SKV_OK;
 }
 
-static skv_code read_shard(skv_lane *lane, skv_slice key, skv_read_use use, void *context, uint64_t *version,
+static skv_code read_shard(skv_lane *lane, skv_slice key, skv_read_use use, void *context, skv_version *seen,
                            skv_error *err)
 {
     skv_shard_txn *txn;
@@ -31,22 +32,18 @@ static skv_code read_shard(skv_lane *lane, skv_slice key, skv_read_use use, void
         return code;
     code = skv_shard_get(lane->shard, txn, key, &record, err);
     if (code == SKV_OK) {
-        *version = record.seqno;
-        code = use_record(&record, use, context, err);
+        skv_version_judge(lane, &record, seen);
+        code = use_record(!seen->version, &record, use, context, err);
     }
     skv_shard_read_end(lane->shard, txn);
     return code;
 }
 
 /* A record of the log: pinned by the caller, under the lane's lock, before this. */
-static skv_code read_log(skv_slots *slots, skv_position position, const skv_record *record, skv_read_use use,
-                         void *context, skv_error *err)
+static skv_code read_log(bool absent, const skv_record *record, skv_read_use use, void *context, skv_error *err)
 {
     skv_code code = verify(record, err);
-    if (code == SKV_OK)
-        code = use_record(record, use, context, err);
-    skv_slots_unpin(slots, position);
-    return code;
+    return code == SKV_OK ? use_record(absent, record, use, context, err) : code;
 }
 
 skv_code skv_read_latest(skv_parts *parts, skv_slice key, skv_read_use use, void *context, uint64_t *wait_seqno,
@@ -58,6 +55,7 @@ skv_code skv_read_latest(skv_parts *parts, skv_slice key, skv_read_use use, void
     skv_slots *slots = skv_log_slots(parts->log);
     skv_position position;
     skv_record record;
+    skv_code code;
     bool found;
     skv_lock(&lane->lock);
     found = skv_lane_find(lane, hashed, &position, &record);
@@ -66,10 +64,12 @@ skv_code skv_read_latest(skv_parts *parts, skv_slice key, skv_read_use use, void
     skv_unlock(&lane->lock);
     /* A transaction that begins after the look into the index is at least as new as what the index had let go. */
     if (!found)
-        return read_shard(lane, key, use, context, &seen.version, err);
-    seen = skv_version_of(parts->log, &record);
+        return read_shard(lane, key, use, context, &seen, err);
+    seen = skv_version_of(lane, parts->log, &record);
     *wait_seqno = seen.wait_seqno > *wait_seqno ? seen.wait_seqno : *wait_seqno;
-    return read_log(slots, position, &record, use, context, err);
+    code = read_log(!seen.version, &record, use, context, err);
+    skv_slots_unpin(slots, position);
+    return code;
 }
 
 skv_code skv_read_version(skv_parts *parts, skv_slice key, skv_read_use use, void *context, skv_version *out,
@@ -80,6 +80,7 @@ skv_code skv_read_version(skv_parts *parts, skv_slice key, skv_read_use use, voi
     skv_slots *slots = skv_log_slots(parts->log);
     skv_position position;
     skv_record record;
+    skv_code code;
     bool found;
     skv_lock(&lane->lock);
     found = skv_lane_find(lane, hashed, &position, &record);
@@ -87,11 +88,12 @@ skv_code skv_read_version(skv_parts *parts, skv_slice key, skv_read_use use, voi
     if (found)
         skv_slots_pin(slots, position);
     skv_unlock(&lane->lock);
-    if (found) {
-        *out = skv_version_of(parts->log, &record);
-        return read_log(slots, position, &record, use, context, err);
-    }
-    return read_shard(lane, key, use, context, &out->version, err);
+    if (!found)
+        return read_shard(lane, key, use, context, out, err);
+    *out = skv_version_of(lane, parts->log, &record);
+    code = read_log(!out->version, &record, use, context, err);
+    skv_slots_unpin(slots, position);
+    return code;
 }
 
 skv_code skv_read_snapshot(skv_snapshot *snapshot, skv_slice key, skv_read_use use, void *context, skv_error *err)
@@ -113,10 +115,10 @@ skv_code skv_read_snapshot(skv_snapshot *snapshot, skv_slice key, skv_read_use u
         if (!found)
             continue;
         code = verify(&record, err); /* the snapshot pins the log: the bytes stay */
-        return code == SKV_OK ? use_record(&record, use, context, err) : code;
+        return code == SKV_OK ? use_record(skv_snapshot_gone(snapshot, &record), &record, use, context, err) : code;
     }
     code = skv_shard_get(lane->shard, view->txn, key, &record, err);
-    return code == SKV_OK ? use_record(&record, use, context, err) : code;
+    return code == SKV_OK ? use_record(skv_snapshot_gone(snapshot, &record), &record, use, context, err) : code;
 }
 
 /* -- counting ------------------------------------------------------------------------------------------------------- */

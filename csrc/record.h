@@ -53,4 +53,10 @@ static inline bool skv_record_deletes(const skv_record *record)
     return (record->flags & SKV_RECORD_DELETE) != 0;
 }
 
+/* Does it live for a time only? */
+static inline bool skv_record_expires(const skv_record *record)
+{
+    return (record->flags & SKV_RECORD_EXPIRES) != 0;
+}
+
 #endif

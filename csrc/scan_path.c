@@ -251,15 +251,20 @@ static uint8_t *pack_bin(uint8_t *at, skv_slice bytes)
     return at + bytes.bytes;
 }
 
+static skv_code verify(const skv_scan *scan, const skv_record *record, skv_error *err)
+{
+    if (skv_record_verify(record))
+        return SKV_OK;
+    return skv_fail_at(err, SKV_CORRUPT, scan->file, 0, record->seqno, "the record with seqno %llu fails its checksum",
+                       (unsigned long long)record->seqno);
+}
+
 static skv_code emit(const skv_scan *scan, const skv_record *record, skv_io *io)
 {
     uint8_t *at;
     skv_code code = skv_io_room(io, 1 + 2 * SKV_MP_HEAD_MAX + record->key.bytes + record->value.bytes);
     if (code != SKV_OK)
         return code;
-    if (!skv_record_verify(record))
-        return skv_fail_at(&io->error, SKV_CORRUPT, scan->file, 0, record->seqno,
-                           "the record with seqno %llu fails its checksum", (unsigned long long)record->seqno);
     at = io->data + io->bytes;
     at = pack_bin(at, record->key);
     if (!(scan->flags & SKV_SCAN_KEYS_ONLY))
@@ -277,7 +282,10 @@ int64_t skv_scan_rows(skv_scan *scan, uint32_t rows_max, uint32_t bytes_max, skv
     while (code == SKV_OK && found && rows < rows_max && io->bytes < bytes_max) {
         skv_record record;
         code = next_key(scan, &record, &found, &io->error);
-        if (code == SKV_OK && found && !skv_record_deletes(&record)) {
+        if (code != SKV_OK || !found || skv_record_deletes(&record))
+            continue;
+        code = verify(scan, &record, &io->error); /* before its expiry is believed */
+        if (code == SKV_OK && !skv_snapshot_gone(scan->snapshot, &record)) {
             code = emit(scan, &record, io);
             rows++;
         }

@@ -25,7 +25,7 @@ static void come(skv_shard_meta *meta, const skv_record *record)
     meta->all.count++;
     meta->reserved.digest += reserved * digest;
     meta->reserved.count += reserved;
-    meta->expiring += (record->flags & SKV_RECORD_EXPIRES) != 0;
+    meta->expiring += skv_record_expires(record);
 }
 
 static void leave(skv_shard_meta *meta, const skv_record *record)
@@ -35,7 +35,7 @@ static void leave(skv_shard_meta *meta, const skv_record *record)
     meta->all.count--;
     meta->reserved.digest -= reserved * digest;
     meta->reserved.count -= reserved;
-    meta->expiring -= (record->flags & SKV_RECORD_EXPIRES) != 0;
+    meta->expiring -= skv_record_expires(record);
 }
 
 /* The sums lose the record that is about to be replaced or deleted. */

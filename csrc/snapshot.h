@@ -13,6 +13,7 @@ struct skv_snapshot {
     bool dead;      /* its store was closed */
     bool owned_by_scan;
     uint64_t seqno;
+    uint64_t now_ms;     /* when it was taken: what has expired is judged by this */
     uint64_t wait_seqno; /* of the newest disk-level record inside: durable before anything is read */
     uint64_t pin_seqno;  /* the log is needed from here on */
     uint64_t created_ns;
@@ -20,6 +21,14 @@ struct skv_snapshot {
     void (*detach)(skv_scan *scan); /* makes a scan let go of its cursors */
     skv_lane_view views[];
 };
+
+/* Is what the record says that its key is absent in this cut? */
+static inline bool skv_snapshot_gone(const skv_snapshot *snapshot, const skv_record *record)
+{
+    return skv_record_deletes(record) ||
+           (skv_record_expires(record) &&
+            skv_clock_passed_at(&snapshot->parts->clock, record->expires_ms, snapshot->now_ms));
+}
 
 /* owned: skv_snapshot_release, at any time. */
 skv_code skv_snapshot_take(skv_parts *parts, skv_snapshot **out, skv_error *err);

@@ -115,7 +115,7 @@ static skv_code open_lane(skv_store *store, uint32_t number, bool create, skv_er
         skv_shard_free(shard);
         return code;
     }
-    return skv_lane_create(&store->parts.lanes[number], shard, skv_log_slots(store->parts.log), err);
+    return skv_lane_create(&store->parts.lanes[number], shard, &store->parts.clock, skv_log_slots(store->parts.log), err);
 }
 
 static skv_code open_parts(skv_store *store, bool create, skv_error *err)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -21,18 +21,61 @@ from shardkv.scan import rows
 SMALL: dict[str, Any] = {"segment_bytes": (65536, 262144), "unflushed_bytes": 1 << 20}
 SIZES = (0, 1, 7, 100, 116, 3000, 30_000, 70_000, 300_000)
 SNAPSHOTS_MOST = 4
+HOUR = 3600
 
 keys = some.one_of(  # none of them reserved
     some.binary(min_size=1, max_size=2),
     some.sampled_from([b"a", b"aa", b"ab", b"b", b"\x00", b"\xff", b"\xff\xff", b"k" * 500]),
     some.integers(0, 40).map(lambda n: b"key%02d" % n),
 )
+# Ends between two full hours: the time that a test takes does not matter.
+ttls = some.one_of(some.none(), some.integers(0, 5).map(lambda hours: (hours + 0.5) * HOUR))
 values = some.builds(
     lambda size, fill: bytes([fill]) * size, some.sampled_from(SIZES), some.integers(0, 255)
 )
 short_values = some.binary(max_size=20)
 acks = some.sampled_from(["memory", "disk", None])
 bounds = some.one_of(some.none(), some.just(b""), keys)
+
+
+class Aging(dict[bytes, bytes]):
+    """A dict whose keys may expire, and that remembers which expired ones a store may still hold."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.ends: dict[bytes, float] = {}
+        self.over: set[bytes] = set()
+
+    def write(self, pairs: Iterable[tuple[bytes, bytes]], ttl: float | None) -> None:
+        """Put pairs that live for a time, or for ever."""
+        for key, value in pairs:
+            self[key] = value
+            if ttl is not None:
+                self.ends[key] = self.now + ttl
+
+    def __setitem__(self, key: bytes, value: bytes) -> None:
+        super().__setitem__(key, value)
+        self.ends.pop(key, None)
+        self.over.discard(key)
+
+    def update(self, pairs: Any) -> None:  # type: ignore[override]
+        self.write(pairs.items() if isinstance(pairs, dict) else pairs, None)
+
+    def branch(self) -> Aging:
+        """Return a copy that goes its own way."""
+        made = Aging()
+        dict.update(made, self)
+        made.now, made.ends, made.over = self.now, dict(self.ends), set(self.over)
+        return made
+
+    def forward(self, seconds: float) -> None:
+        """Let time pass."""
+        self.now += seconds
+        for key, end in [*self.ends.items()]:
+            if end <= self.now:
+                del self.ends[key]
+                if self.pop(key, None) is not None:
+                    self.over.add(key)
 
 
 class Stop(RuntimeError):
@@ -62,7 +105,7 @@ class StoreBesideDict(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.place = Path(tempfile.mkdtemp(prefix="shardkv-model-"))
-        self.model: dict[bytes, bytes] = {}
+        self.model = Aging()
         self.hidden: dict[bytes, bytes] = {}  # reserved keys, which the store of bytes never shows
         self.cuts: list[tuple[shardkv.Snapshot, dict[bytes, bytes]]] = []
         self.scans: list[tuple[Iterator[Any], list[Any]]] = []
@@ -83,16 +126,16 @@ class StoreBesideDict(RuleBasedStateMachine):
 
     # -- writes
 
-    @rule(key=keys, value=values, ack=acks)
-    def put(self, key: bytes, value: bytes, ack: Any) -> None:
+    @rule(key=keys, value=values, ack=acks, ttl=ttls)
+    def put(self, key: bytes, value: bytes, ack: Any, ttl: Any) -> None:
         before = self.store.stats().seqno
-        assert self.store.put(key, value, ack=ack) == before + 1
-        self.model[key] = value
+        assert self.store.put(key, value, ack=ack, ttl=ttl) > before
+        self.model.write([(key, value)], ttl)
 
-    @rule(key=keys, value=values, wait=some.booleans())
-    def submit(self, key: bytes, value: bytes, wait: bool) -> None:
-        ticket = self.store.submit(key, value)
-        self.model[key] = value
+    @rule(key=keys, value=values, wait=some.booleans(), ttl=ttls)
+    def submit(self, key: bytes, value: bytes, wait: bool, ttl: Any) -> None:
+        ticket = self.store.submit(key, value, ttl=ttl)
+        self.model.write([(key, value)], ttl)
         if wait:
             assert ticket.wait() == ticket.seqno
             assert ticket.done()
@@ -105,16 +148,16 @@ class StoreBesideDict(RuleBasedStateMachine):
     def pop(self, key: bytes) -> None:
         assert self.store.pop(key, None) == self.model.pop(key, None)
 
-    @rule(pairs=some.lists(some.tuples(keys, short_values), max_size=60), ack=acks)
-    def put_many(self, pairs: list[tuple[bytes, bytes]], ack: Any) -> None:
-        self.store.put_many(pairs, ack=ack)
-        self.model.update(pairs)
+    @rule(pairs=some.lists(some.tuples(keys, short_values), max_size=60), ack=acks, ttl=ttls)
+    def put_many(self, pairs: list[tuple[bytes, bytes]], ack: Any, ttl: Any) -> None:
+        self.store.put_many(pairs, ack=ack, ttl=ttl)
+        self.model.write(pairs, ttl)
 
-    @rule(first=some.integers(0, 9), count=some.integers(1, 3000))
-    def put_thousands(self, first: int, count: int) -> None:
+    @rule(first=some.integers(0, 9), count=some.integers(1, 3000), ttl=ttls)
+    def put_thousands(self, first: int, count: int, ttl: Any) -> None:
         pairs = {b"many%05d" % n: b"%d of %d" % (n, count) for n in range(first, first + count)}
-        self.store.put_many(pairs, ack="memory")
-        self.model.update(pairs)
+        self.store.put_many(pairs, ack="memory", ttl=ttl)
+        self.model.write(pairs.items(), ttl)
 
     @rule(gone=some.lists(keys, max_size=30), ack=acks)
     def delete_many(self, gone: list[bytes], ack: Any) -> None:
@@ -131,23 +174,23 @@ class StoreBesideDict(RuleBasedStateMachine):
             del self.model[key]
 
     @rule(
-        puts=some.lists(some.tuples(keys, short_values), max_size=20),
+        puts=some.lists(some.tuples(keys, short_values, ttls), max_size=20),
         deletes=some.lists(keys, max_size=5),
         ack=acks,
         fails=some.booleans(),
     )
     def batch(
         self,
-        puts: list[tuple[bytes, bytes]],
+        puts: list[tuple[bytes, bytes, Any]],
         deletes: list[bytes],
         ack: Any,
         fails: bool,
     ) -> None:
-        after = dict(self.model)
+        after = self.model.branch()
         with pytest.raises(Stop) if fails else ExitStack(), self.store.batch(ack=ack) as batch:
-            for key, value in puts:
-                batch.put(key, value)
-                after[key] = value
+            for key, value, ttl in puts:
+                batch.put(key, value, ttl=ttl)
+                after.write([(key, value)], ttl)
             for key in deletes:
                 batch.delete(key)
                 after.pop(key, None)
@@ -178,6 +221,16 @@ class StoreBesideDict(RuleBasedStateMachine):
             values=True,
         )
         assert list(found) == sorted((self.model | self.hidden).items())
+
+    # -- time
+
+    @rule(hours=some.integers(1, 5), back=some.booleans())
+    def let_time_pass(self, hours: int, back: bool) -> None:
+        self.model.forward(HOUR * hours)
+        self.store._engine.shift_clock(round(self.model.now) * 1000)
+        if back:  # the machine's clock may be set back at any time
+            assert self.store._engine.clock_ms()
+            self.store._engine.shift_clock(-10 * HOUR * 1000)
 
     # -- life
 
@@ -212,11 +265,12 @@ class StoreBesideDict(RuleBasedStateMachine):
 
     @rule()
     def count(self) -> None:
-        assert len(self.store) == len(self.model)
+        live = len(self.model)
+        assert live <= len(self.store) <= live + len(self.model.over)
 
     @rule()
     def compare_all(self) -> None:
-        assert len(self.store) == len(self.model)
+        self.count()
         assert dict(self.store.items()) == self.model
         assert list(self.store) == sorted(self.model)
         assert list(reversed(self.store)) == sorted(self.model, reverse=True)

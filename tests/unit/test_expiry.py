@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
+import time
+from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -9,6 +12,7 @@ from typing import Any
 import pytest
 
 import shardkv
+from shardkv import _native
 from shardkv.expiry import TTL_MAX, ttl_ms
 
 YEARS_10 = 10 * 365 * 86400
@@ -67,13 +71,13 @@ def test_the_engine_checks_a_ttl_too(store: shardkv.Store) -> None:
     for call in (
         lambda: engine.put(b"key", b"value", 2, 1.0, most + 1),
         lambda: engine.put(b"key", b"value", 2, 1.0, 2**64 - 1),
-        lambda: engine.apply(shardkv._native.pack([(b"key", b"value")]), 2, 1.0, most + 1),
-        lambda: engine.apply(shardkv._native.pack([(b"key", b"value", most + 1)]), 2, 1.0),
+        lambda: engine.apply(_native.pack([(b"key", b"value")]), 2, 1.0, most + 1),
+        lambda: engine.apply(_native.pack([(b"key", b"value", most + 1)]), 2, 1.0),
     ):
         with pytest.raises(shardkv.InvalidError, match="ttl"):
             call()
     with pytest.raises(TypeError, match="item 1: the ttl is not a number"):
-        engine.apply(shardkv._native.pack([b"key", (b"key", b"value", b"1")]), 2, 1.0)
+        engine.apply(_native.pack([b"key", (b"key", b"value", b"1")]), 2, 1.0)
     assert store.stats().seqno == 0
 
 
@@ -100,3 +104,224 @@ def test_the_clock_survives_reopening_on_a_machine_whose_clock_was_set_back(tmp_
             assert store._engine.clock_ms() >= least
             store._engine.shift_clock(-YEARS_10 * 1000)
             assert store._engine.clock_ms() >= least
+
+
+# -- expired is absent, wherever one looks and wherever the record lies
+
+
+def shift(store: shardkv.Store, seconds: float) -> None:
+    """From now on the machine's clock is so far from what it says."""
+    store._engine.shift_clock(round(seconds * 1000))
+
+
+@pytest.fixture(params=["log", "shards", "sealed and log"])
+def aged(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[shardkv.Store]:
+    """A store with one record that stays and two that expire after an hour; then they lie where they lie."""
+    with shardkv.open(tmp_path / "store", shards=3) as store:
+        store.put(b"gone", b"an older one, without expiry")
+        if request.param == "sealed and log":
+            store.flush()
+        store.put(b"stays", b"here")
+        store.put(b"gone", b"brief", ttl=3600)
+        store.put(b"other", b"brief", ttl=3600)
+        if request.param == "shards":
+            store.flush()
+        yield store
+
+
+def test_a_record_is_there_until_it_expires(aged: shardkv.Store) -> None:
+    shift(aged, 3600 - 60)
+    assert aged.get(b"gone") == b"brief"
+    assert b"gone" in aged
+    assert aged.get_many([b"gone", b"stays"]) == {b"gone": b"brief", b"stays": b"here"}
+    assert [*aged] == [b"gone", b"other", b"stays"]
+
+
+def test_an_expired_record_is_absent_for_every_read(aged: shardkv.Store) -> None:
+    shift(aged, 3600)
+    assert aged.get(b"gone") is None
+    assert aged.get(b"gone", b"default") == b"default"
+    assert b"gone" not in aged
+    with pytest.raises(KeyError):
+        aged[b"gone"]
+    assert aged.get_many([b"gone", b"stays", b"other"]) == {b"stays": b"here"}
+    for reverse in (False, True):
+        assert list(aged.scan(reverse=reverse)) == [(b"stays", b"here")]
+        assert list(aged.scan(prefix=b"go", reverse=reverse)) == []
+        assert list(aged.scan(limit=1, reverse=reverse)) == [(b"stays", b"here")]
+
+
+def test_an_expired_record_cannot_be_deleted_or_popped(aged: shardkv.Store) -> None:
+    shift(aged, 3600)
+    before = aged.stats().seqno
+    assert aged.delete(b"gone") is False
+    assert aged.pop(b"gone", None) is None
+    assert aged.delete_many([b"gone", b"other", b"never"]) == 0
+    with pytest.raises(KeyError):
+        del aged[b"gone"]
+    assert aged.stats().seqno == before
+
+
+def test_an_expired_key_can_be_written_again(aged: shardkv.Store) -> None:
+    shift(aged, 3600)
+    aged.put(b"gone", b"newer")
+    assert aged[b"gone"] == b"newer"
+    assert aged.delete(b"gone") is True
+    assert b"gone" not in aged
+    aged.flush()
+    assert b"gone" not in aged
+
+
+def test_a_put_without_a_ttl_takes_the_expiry_away(aged: shardkv.Store) -> None:
+    aged.put(b"gone", b"for ever")
+    aged.put_many({b"other": b"for ever"})
+    shift(aged, YEARS_10)
+    assert aged.get_many([b"gone", b"other"]) == {b"gone": b"for ever", b"other": b"for ever"}
+
+
+def test_a_snapshot_judges_by_the_moment_it_was_taken(aged: shardkv.Store) -> None:
+    with aged.snapshot() as before:
+        shift(aged, 3600)
+        with aged.snapshot() as after:
+            for _ in range(2):
+                assert before.get(b"gone") == b"brief"
+                assert b"gone" in before
+                assert before.get_many([b"gone", b"other"]) == {
+                    b"gone": b"brief",
+                    b"other": b"brief",
+                }
+                assert [*before] == [b"gone", b"other", b"stays"]
+                assert after.get(b"gone") is None
+                assert b"gone" not in after
+                assert after.get_many([b"gone", b"other"]) == {}
+                assert [*after] == [b"stays"]
+                aged.flush()
+        assert aged.get(b"gone") is None
+
+
+def test_a_scan_judges_by_the_moment_it_began(aged: shardkv.Store) -> None:
+    rows = aged.scan()
+    shift(aged, 3600)
+    assert [key for key, _ in rows] == [b"gone", b"other", b"stays"]
+
+
+@pytest.mark.parametrize("flush", [False, True])
+def test_an_expiry_survives_reopening_and_a_clock_that_was_set_back(
+    tmp_path: Path, flush: bool
+) -> None:
+    with shardkv.open(tmp_path / "store") as store:
+        store.put(b"an hour", b"1", ttl=3600)
+        store.put(b"a day", b"2", ttl=86400)
+        store.close(flush=flush)
+    with shardkv.open(tmp_path / "store") as store:
+        assert [*store] == [b"a day", b"an hour"]
+        shift(store, 3600)
+        assert [*store] == [b"a day"]
+        store.close(flush=flush)
+    with shardkv.open(tmp_path / "store") as store:
+        for seconds in (0, -YEARS_10):  # a new process knows of no shift: the clock was set back
+            shift(store, seconds)
+            assert [*store] == [b"a day"]
+            assert store.get(b"an hour") is None
+        shift(store, 86400)
+        assert [*store] == []
+
+
+def test_time_goes_on_for_records_that_are_written_after_the_clock_was_set_back(
+    tmp_path: Path,
+) -> None:
+    """With a clock that stands still until the machine's has caught up, nothing would expire for years."""
+    with shardkv.open(tmp_path / "store") as store:
+        shift(store, YEARS_10)
+        store.put(b"written ahead", b"1", ttl=3600)
+        shift(store, 0)
+        store.put(b"brief", b"1", ttl=0.001)
+        deadline = time.monotonic() + 60
+        while b"brief" in store:
+            assert time.monotonic() < deadline
+        assert b"written ahead" in store
+
+
+def test_a_jump_of_ten_years_expires_what_lives_shorter_and_nothing_else(
+    store: shardkv.Store,
+) -> None:
+    store.put(b"nine", b"1", ttl=0.9 * YEARS_10)
+    store.put(b"eleven", b"1", ttl=1.1 * YEARS_10)
+    store.put(b"hundred", b"1", ttl=TTL_MAX)
+    shift(store, -YEARS_10)
+    assert [*store] == [b"eleven", b"hundred", b"nine"]
+    shift(store, YEARS_10)
+    assert [*store] == [b"eleven", b"hundred"]
+    shift(store, -YEARS_10)
+    assert [*store] == [b"eleven", b"hundred"]
+
+
+def test_a_record_expires_in_the_millisecond_that_it_was_given(store: shardkv.Store) -> None:
+    """Exact: it is never absent before, and never there after, by the store's own clock."""
+    engine = store._engine
+    for ttl in (1, 2, 5, 20):
+        for key, write in (
+            (b"put", lambda ms: engine.put(b"put", b"v", _native.MEMORY, 1.0, ms)),
+            (b"batch", lambda ms: engine.apply(_native.pack([(b"batch", b"v", ms)]), 1, 1.0)),
+        ):
+            began = engine.clock_ms()
+            write(ttl)
+            written = engine.clock_ms()
+            while True:
+                before = engine.clock_ms()
+                there = key in store
+                after = engine.clock_ms()
+                if there:
+                    assert before < written + ttl
+                else:
+                    assert after >= began + ttl
+                    break
+
+
+def test_items_of_a_batch_have_each_their_own_ttl(store: shardkv.Store) -> None:
+    with store.batch() as batch:
+        batch.put(b"hour", b"1", ttl=3600)
+        batch.put(b"ever", b"2")
+        batch.put(b"day", b"3", ttl=86400)
+        batch.delete(b"never")
+    assert [*store] == [b"day", b"ever", b"hour"]
+    shift(store, 3600)
+    assert [*store] == [b"day", b"ever"]
+    shift(store, 86400)
+    assert [*store] == [b"ever"]
+
+
+def test_every_way_to_write_takes_a_ttl(store: shardkv.Store) -> None:
+    store.put(b"put", b"1", ttl=10)
+    store.submit(b"submit", b"1", ttl=10).wait()
+    store.put_many({b"dict": b"1"}, ttl=10)
+    store.put_many([(b"pairs", b"1")], ttl=10)
+    store.put_many(((b"many%d" % i, b"1") for i in range(20_000)), ttl=10)
+    store.update({b"update": b"1"})
+    assert len([*store]) == 20_005
+    shift(store, 10)
+    assert [*store] == [b"update"]
+
+
+def test_a_killed_store_does_not_show_again_what_it_told_had_expired(tmp_path: Path) -> None:
+    """The side file is written soon after such an answer, with nothing else to write."""
+    with shardkv.open(tmp_path / "store") as store:
+        store.put(b"hour", b"1", ttl=3600)
+        store.flush()
+        shift(store, 7200)
+        assert store.get(b"hour") is None
+        mark = tmp_path / "store" / "log" / "MARK"
+        least = store._engine.clock_ms() - 3600_000
+        deadline = time.monotonic() + 60
+        while newest_clock(mark) < least:
+            assert time.monotonic() < deadline
+        copy = tmp_path / "copy"  # what a kill would have left
+        shutil.copytree(tmp_path / "store", copy)
+    with shardkv.open(copy) as store:
+        assert store.get(b"hour") is None
+
+
+def newest_clock(mark: Path) -> int:
+    """The side file's clock, as FORMAT.md section 7 describes it."""
+    data = mark.read_bytes()
+    return max(int.from_bytes(data[at + 80 : at + 88], "little") for at in (0, 512))
