@@ -36,6 +36,7 @@ from shardkv.errors import (
     WrongTypeError,
 )
 from shardkv.locks import KeyLock
+from shardkv.namespace import Namespace
 from shardkv.opening import open
 from shardkv.options import Options
 from shardkv.snapshot import Snapshot
@@ -65,6 +66,7 @@ __all__ = [
     "LockedError",
     "LogGoneError",
     "LogStats",
+    "Namespace",
     "Options",
     "OutOfMemoryError",
     "OverloadedError",

@@ -45,6 +45,9 @@ class Batch:
         self._add(key, 0)
         self._items.append(key)
 
+    def _may_reserve(self) -> bool:
+        return self._engine.reserved() is self._engine
+
     def _add(self, key: bytes, value_bytes: int) -> None:
         if self._over:
             raise ClosedError("the batch was applied or dropped")
@@ -52,7 +55,7 @@ class Batch:
             raise InvalidError(f"the key is empty; a key has 1..{_native.KEY_BYTES_MAX} bytes")
         if len(key) > _native.KEY_BYTES_MAX:
             raise KeyTooLongError(f"the key has {len(key)} bytes; at most {_native.KEY_BYTES_MAX}")
-        if key.startswith(_native.RESERVED):
+        if key.startswith(_native.RESERVED) and not self._may_reserve():
             raise InvalidError(
                 "the key begins with 4 bytes 0xff, which are reserved: use store.namespace() for typed keys"
             )
@@ -86,7 +89,9 @@ class Batch:
     ) -> None:
         self._over = True
         if kind is None and self._items:
-            self.seqno = self._engine.apply(_native.pack(self._items), self._ack, self._timeout)
+            # Reserved keys are here only by the hand of a namespace.
+            engine = self._engine.reserved()
+            self.seqno = engine.apply(_native.pack(self._items), self._ack, self._timeout)
         self._items.clear()
 
     def __repr__(self) -> str:

@@ -108,19 +108,19 @@ class BytesMapping(MutableMapping[bytes, bytes]):
         self.delete_many(self)
 
 
-class StoreItems(ItemsView[bytes, bytes]):
-    """The pairs of a store, in key order, read by scanning."""
+class StoreItems(ItemsView[Any, Any]):
+    """The pairs of a store or namespace, in key order, read by scanning."""
 
-    _mapping: BytesMapping
+    _mapping: Any
 
-    def __iter__(self) -> Iterator[tuple[bytes, bytes]]:
-        return self._mapping.scan()
+    def __iter__(self) -> Iterator[tuple[Any, Any]]:
+        return iter(self._mapping.scan())
 
 
-class StoreValues(ValuesView[bytes]):
-    """The values of a store, in key order, read by scanning."""
+class StoreValues(ValuesView[Any]):
+    """The values of a store or namespace, in key order, read by scanning."""
 
-    _mapping: BytesMapping
+    _mapping: Any
 
-    def __iter__(self) -> Iterator[bytes]:
+    def __iter__(self) -> Iterator[Any]:
         return (value for _, value in self._mapping.scan())

@@ -12,6 +12,7 @@ import os
 import threading
 
 from shardkv._native import Engine
+from shardkv.catalogue import Catalogue
 from shardkv.errors import Error, ForkedError, InvalidError
 from shardkv.options import LOCK_STRIPES, Options
 from shardkv.stripes import Stripes
@@ -21,12 +22,13 @@ Place = tuple[int, int]
 
 
 class Shared:
-    """One engine, its key locks, its worker threads, and how many Store objects use it."""
+    """One engine, its key locks, namespaces, worker threads, and how many Store objects use it."""
 
     def __init__(self, engine: Engine, place: Place) -> None:
         self.engine = engine
         self.place = place
         self.stripes = Stripes(engine.options.lock_stripes or LOCK_STRIPES)
+        self.catalogue = Catalogue()
         self.workers = Workers(engine)
         self.users = 1
         self.closing = threading.Lock()

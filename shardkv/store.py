@@ -16,17 +16,18 @@ from shardkv.errors import ClosedError
 from shardkv.expiry import Ttl, ttl_ms
 from shardkv.locks import KeyLocking
 from shardkv.mapping import BytesMapping
+from shardkv.namespace import Namespaces
 from shardkv.options import Ack, check_ack
 from shardkv.registry import registry
 from shardkv.scan import bounds, rows
 from shardkv.snapshot import Snapshot, lookup_many
-from shardkv.stats import Stats
 from shardkv.ticket import Ticket
+from shardkv.upkeep import Upkeep
 
 LEVELS: Final[dict[str, int]] = {"memory": _native.MEMORY, "disk": _native.DISK}
 
 
-class Store(BytesMapping, AtomicKeys, KeyLocking, ChangeFeeds):
+class Store(BytesMapping, AtomicKeys, KeyLocking, Namespaces, ChangeFeeds, Upkeep):
     """An open store, made by `shardkv.open`. Keys have 1..500 bytes, values 0..32 MiB. A forked child opens its own.
 
     Threads: every method may be called from any thread.
@@ -39,7 +40,7 @@ class Store(BytesMapping, AtomicKeys, KeyLocking, ChangeFeeds):
         self._default = ack
         self._ack = LEVELS[ack]
         self._timeout = write_timeout
-        self._closed = False
+        self._closed, self._opened, self._twin = False, True, None
         self._bind(self._engine.calls)
 
     # -- writing
@@ -91,9 +92,7 @@ class Store(BytesMapping, AtomicKeys, KeyLocking, ChangeFeeds):
         return bulk.put_many(self._live(), items, self._level(ack), self._timeout, ttl_ms(ttl))
 
     def delete(self, key: bytes, *, ack: Ack | None = None) -> bool:
-        """Delete a key; say whether it was there. Exact under concurrency.
-
-        Raises: as put."""
+        """Delete a key; say whether it was there. Exact under concurrency. Raises: as put."""
         return self._live().delete(as_bytes(key, "key"), self._level(ack), self._timeout)
 
     def delete_many(self, keys: Iterable[bytes], *, ack: Ack | None = None) -> int:
@@ -106,18 +105,6 @@ class Store(BytesMapping, AtomicKeys, KeyLocking, ChangeFeeds):
     def batch(self, *, ack: Ack | None = None) -> Batch:
         """Return a batch for a `with` block: atomic across shards, nothing is written when the block raises."""
         return Batch(self._live(), self._level(ack), self._timeout)
-
-    def sync(self) -> None:
-        """Wait until everything appended so far is durable. Raises: PoisonedError, ClosedError."""
-        engine = self._live()
-        engine.wait(engine.last_seqno())
-
-    def flush(self) -> None:
-        """Move everything appended so far from the log into the shards. Not needed for durability.
-
-        Raises: FullError, PoisonedError, CorruptionError, DiskError, ClosedError.
-        """
-        self._live().flush()
 
     # -- reading
 
@@ -182,15 +169,7 @@ class Store(BytesMapping, AtomicKeys, KeyLocking, ChangeFeeds):
         """
         return Snapshot(self._live())
 
-    # -- looking, and the end
-
-    def stats(self) -> Stats:
-        """Return all counters at one moment."""
-        return self._live().stats()
-
-    def shard_of(self, key: bytes) -> int:
-        """Return the number of the shard that `key` belongs to."""
-        return self._live().shard_of(as_bytes(key, "key"))
+    # -- the end
 
     @property
     def closed(self) -> bool:
@@ -207,6 +186,7 @@ class Store(BytesMapping, AtomicKeys, KeyLocking, ChangeFeeds):
             return
         self._closed = True
         self._bind(_native.NO_CALLS)
+        self._close_inner()
         registry.release(self._shared, flush=flush)
 
     def _bind(self, calls: _native.Calls) -> None:
@@ -238,7 +218,7 @@ class Store(BytesMapping, AtomicKeys, KeyLocking, ChangeFeeds):
         return reopen, (self.path, self._default, self._timeout, self._engine.options)
 
     def __del__(self) -> None:
-        if not getattr(self, "_closed", True):
+        if not getattr(self, "_closed", True) and self._opened:
             warnings.warn(f"{self!r} was not closed", ResourceWarning, stacklevel=2, source=self)
 
     def __repr__(self) -> str:

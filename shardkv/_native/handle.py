@@ -28,15 +28,20 @@ class Handle:
         self._work_with(0)
 
     def _work_with(self, flags: int) -> None:
-        self._flags = flags
+        self.flags = flags
+        self._inner: Self | None = None
         self._idle: list[Workspace] = []
         self.calls = Calls(int(ffi.cast("uintptr_t", self.handle)), self.handle, flags)
 
     def reserved(self) -> Self:
         """Return this engine as namespaces and the like use it: its calls may meet reserved keys."""
-        twin = copy.copy(self)
-        twin._work_with(lib.SKV_IO_RESERVED)
-        return twin
+        if self.flags & lib.SKV_IO_RESERVED:
+            return self
+        if self._inner is None:
+            twin = copy.copy(self)
+            twin._work_with(self.flags | lib.SKV_IO_RESERVED)
+            self._inner = twin
+        return self._inner
 
     def _open(self, path: str) -> Any:
         options = self.options
@@ -79,7 +84,7 @@ class Handle:
         try:
             return self._idle.pop()
         except IndexError:
-            return Workspace(self._flags)
+            return Workspace(self.flags)
 
     def give(self, ws: Workspace) -> None:
         """Give it back; one that grew large is let go."""

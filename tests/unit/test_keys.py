@@ -105,6 +105,18 @@ def test_numbers_have_no_prefix() -> None:
         KEY_CODECS["auto"].beginning(True)
 
 
+@pytest.mark.parametrize("key", [("a\0", b"b"), (1000, 2**70), (("a",), "b"), -(2**70), 5])
+def test_half_a_key_is_damage_unless_it_is_a_shorter_key(key: Any) -> None:
+    auto = KEY_CODECS["auto"]
+    data = auto.encode(key)
+    for end in range(len(data)):
+        try:
+            half = auto.decode(data[:end])
+        except CorruptionError:
+            continue
+        assert auto.encode(half) == data[:end]
+
+
 def test_damage_is_shown() -> None:
     with pytest.raises(CorruptionError, match="2a 2a is no encoded key"):
         KEY_CODECS["int"].decode(b"**")

@@ -48,7 +48,17 @@ def test_every_example_says_what_it_prints() -> None:
 
 def test_every_call_that_the_readme_names_exists() -> None:
     named = set(NAMED.findall((ROOT / "README.md").read_text()))
-    assert named >= {"put", "submit", "batch", "scan", "snapshot", "stats", "lock", "locks"}
+    assert named >= {
+        "put",
+        "submit",
+        "batch",
+        "scan",
+        "snapshot",
+        "stats",
+        "lock",
+        "locks",
+        "namespace",
+    }
     assert [name for name in named if not callable(getattr(shardkv.Store, name, None))] == []
 
 

@@ -1,0 +1,145 @@
+"""The catalogue of namespaces: which there are, under which id, with which codecs.
+
+Source: csrc/FORMAT.md, section 12.
+"""
+
+from __future__ import annotations
+
+import threading
+import unicodedata
+from typing import TYPE_CHECKING, Any, Final
+
+import msgpack
+
+from shardkv._native import RESERVED
+from shardkv.codecs import codec_named
+from shardkv.coder import ID_BYTES, KEY_BYTES_LEFT, Coder, root_of
+from shardkv.errors import FormatError, FullError, InvalidError
+from shardkv.keys import key_codec_named
+from shardkv.scan import prefix_stop
+
+if TYPE_CHECKING:
+    from shardkv.store import Store
+
+CATALOGUE: Final = RESERVED + bytes(ID_BYTES)
+NEXT_ID: Final = CATALOGUE + b"\x00"
+# An id whose namespace was dropped: what was written while that happened is still to be deleted.
+DROPPED: Final = CATALOGUE + b"\x01"
+FIRST_NAME: Final = CATALOGUE + b"\x20"
+FIRST_ID, LAST_ID = 16, (1 << 8 * ID_BYTES) - 2
+NAME_CHARACTERS_MAX: Final = 200
+
+
+class Catalogue:
+    """The namespaces of one store. All that have its directory open in this process share one.
+
+    Every call takes the store as namespaces use it: its calls may meet reserved keys.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._coders: dict[str, Coder] = {}
+        self._tidy = False
+
+    def open(self, inner: Store, name: str, codec: str, key_codec: str) -> Coder:
+        """Return a namespace; make it when there is none of that name.
+
+        Raises: InvalidError when it was made with other codecs; ReadOnlyError; FormatError.
+        """
+        entry = name_key(name)
+        codec_named(codec)
+        key_codec_named(key_codec)
+        with self._lock:
+            coder = self._coders.get(name) or self._load(inner, name, entry)
+            if coder is None:
+                coder = self._create(inner, Coder(name, self._next(inner), codec, key_codec))
+            self._coders[name] = coder
+        if (coder.codec, coder.key_codec) != (codec, key_codec):
+            raise InvalidError(
+                f"the namespace {name!r} was made with codec {coder.codec!r} and key_codec {coder.key_codec!r}, "
+                f"not {codec!r} and {key_codec!r}"
+            )
+        return coder
+
+    def names(self, inner: Store) -> list[str]:
+        """Return the names of all namespaces, in order."""
+        found = inner.scan(FIRST_NAME, prefix_stop(CATALOGUE), values=False)
+        return [key[len(CATALOGUE) :].decode() for key in found]
+
+    def drop(self, inner: Store, name: str) -> bool:
+        """Take a namespace out, then delete its keys, block by block; say whether there was one."""
+        entry = name_key(name)
+        with self._lock:
+            coder = self._coders.get(name) or self._load(inner, name, entry)
+            if coder is None:
+                return False
+            # Both in one: a crash leaves the namespace whole, or its remains to be cleared by the next opening.
+            with inner.batch() as batch:
+                batch.delete(entry)
+                batch.put(DROPPED + coder.root[-ID_BYTES:], b"")
+            coder.dropped = True
+            self._coders.pop(name, None)
+        clear(inner, coder.root)
+        return True
+
+    def _load(self, inner: Store, name: str, entry: bytes) -> Coder | None:
+        if not self._tidy:
+            self._clear_dropped(inner)
+        stored = inner.get(entry)
+        if stored is None:
+            return None
+        try:
+            told = msgpack.unpackb(stored)
+            return Coder(name, told["id"], told["codec"], told["key_codec"])
+        except (ValueError, TypeError, KeyError) as error:
+            raise FormatError(
+                f"the catalogue's entry of namespace {name!r} is of another version: {error}"
+            ) from error
+
+    def _create(self, inner: Store, coder: Coder) -> Coder:
+        told = {"id": coder.number, "codec": coder.codec, "key_codec": coder.key_codec}
+        with inner.batch() as batch:
+            batch.put(name_key(coder.name), msgpack.packb(told))
+            batch.put(NEXT_ID, msgpack.packb(coder.number + 1))
+        return coder
+
+    def _next(self, inner: Store) -> int:
+        stored = inner.get(NEXT_ID)
+        number: int = FIRST_ID if stored is None else msgpack.unpackb(stored)
+        if number > LAST_ID:
+            raise FullError(f"{LAST_ID} namespaces were made in this store; there are no more ids")
+        return number
+
+    def _clear_dropped(self, inner: Store) -> None:
+        """Finish what an earlier life of the store left: those who wrote to it then are gone."""
+        if not inner._engine.options.readonly:
+            for key in list(inner.scan(prefix=DROPPED, values=False)):
+                clear(inner, root_of(int.from_bytes(key[len(DROPPED) :], "big")))
+                inner.delete(key)
+        self._tidy = True
+
+
+def clear(inner: Store, root: bytes) -> None:
+    """Delete all keys that begin so, a block at a time; their values are not read."""
+    inner.delete_many(inner.scan(prefix=root, values=False))
+
+
+def name_key(name: Any) -> bytes:
+    """Return the key of a namespace's entry.
+
+    Raises: TypeError; InvalidError (no characters, too many, control characters).
+    """
+    if not isinstance(name, str):
+        raise TypeError(f"the name of a namespace must be str, not {type(name).__name__}")
+    if not 1 <= len(name) <= NAME_CHARACTERS_MAX:
+        raise InvalidError(
+            f"the name of a namespace has {len(name)} characters; it must have 1..{NAME_CHARACTERS_MAX}"
+        )
+    if any(unicodedata.category(character) in ("Cc", "Cs") for character in name):
+        raise InvalidError(f"the name {name!r} holds a control character or half of one")
+    encoded = name.encode()
+    if len(encoded) > KEY_BYTES_LEFT:
+        raise InvalidError(
+            f"the name of a namespace has {len(encoded)} bytes of UTF-8; at most {KEY_BYTES_LEFT}"
+        )
+    return CATALOGUE + encoded

@@ -1,0 +1,65 @@
+"""Stores, batches and snapshots as namespaces use them: the same ones, but their calls may meet reserved keys."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import Any, Self
+
+from shardkv import _native
+from shardkv.batch import Batch
+from shardkv.snapshot import Snapshot
+
+
+class InnerBatch(Batch):
+    """A batch that takes reserved keys; what it collects is that of the batch it was made from."""
+
+    def __init__(self, batch: Batch) -> None:
+        self.__dict__ = vars(batch)
+
+    def _may_reserve(self) -> bool:
+        return True
+
+
+class InnerSnapshot(Snapshot):
+    """A snapshot that shows reserved keys; the one it was made from decides how long."""
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        self._snapshot = snapshot
+        self._engine = snapshot._engine.reserved()
+        self.seqno = snapshot.seqno
+
+    def _live(self) -> Any:
+        return self._snapshot._live()
+
+    def close(self) -> None:
+        """Close the one it was made from."""
+        self._snapshot.close()
+
+
+class InnerStore:
+    """What a store has of its twin for namespaces."""
+
+    _engine: _native.Engine
+    _twin: Self | None
+
+    @abstractmethod
+    def _live(self) -> _native.Engine: ...
+
+    @abstractmethod
+    def _bind(self, calls: _native.Calls) -> None: ...
+
+    def _inner(self) -> Self:
+        """Return this store with calls that may meet reserved keys. It is closed together with this one."""
+        engine = self._live().reserved()
+        if self._twin is None:
+            twin = object.__new__(type(self))
+            vars(twin).update(vars(self), _engine=engine, _opened=False)
+            twin._bind(engine.calls)
+            self._twin = twin
+        return self._twin
+
+    def _close_inner(self) -> None:
+        if self._twin is not None:
+            vars(self._twin)["_closed"] = True
+            self._twin._bind(_native.NO_CALLS)
+            self._twin = None

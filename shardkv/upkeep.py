@@ -1,0 +1,35 @@
+"""What a store's keeper asks of it: durability of all, flushing, counters."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+
+from shardkv._native import Engine, as_bytes
+from shardkv.stats import Stats
+
+
+class Upkeep:
+    """The calls of a store that concern no single key's value."""
+
+    @abstractmethod
+    def _live(self) -> Engine: ...
+
+    def sync(self) -> None:
+        """Wait until everything appended so far is durable. Raises: PoisonedError, ClosedError."""
+        engine = self._live()
+        engine.wait(engine.last_seqno())
+
+    def flush(self) -> None:
+        """Move everything appended so far from the log into the shards. Not needed for durability.
+
+        Raises: FullError, PoisonedError, CorruptionError, DiskError, ClosedError.
+        """
+        self._live().flush()
+
+    def stats(self) -> Stats:
+        """Return all counters at one moment."""
+        return self._live().stats()
+
+    def shard_of(self, key: bytes) -> int:
+        """Return the number of the shard that `key` belongs to."""
+        return self._live().shard_of(as_bytes(key, "key"))

@@ -1,0 +1,220 @@
+"""The catalogue: names, ids, codecs, and namespaces that are dropped, over reopening and from many threads."""
+
+from __future__ import annotations
+
+import re
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import shardkv
+from shardkv.catalogue import CATALOGUE, DROPPED, NEXT_ID
+
+DOCUMENT = Path(__file__).resolve().parents[2] / "csrc/FORMAT.md"
+
+
+def stored(store: shardkv.Store) -> dict[bytes, bytes]:
+    """All reserved keys, as they are."""
+    return dict(store._inner().scan(prefix=b"\xff\xff\xff\xff"))
+
+
+def test_namespaces_are_listed_and_found_again(tmp_path: Path) -> None:
+    with shardkv.open(tmp_path / "store") as store:
+        assert store.namespaces() == []
+        for name in ("b", "é", "a b", "a"):
+            store.namespace(name)[name] = 1
+        assert store.namespaces() == ["a", "a b", "b", "é"]
+    with shardkv.open(tmp_path / "store", create=False) as store:
+        assert store.namespaces() == ["a", "a b", "b", "é"]
+        for name in store.namespaces():
+            assert dict(store.namespace(name)) == {name: 1}
+
+
+@pytest.mark.parametrize("reopened", [False, True])
+def test_codecs_are_checked_when_it_is_opened_again(tmp_path: Path, reopened: bool) -> None:
+    with shardkv.open(tmp_path / "store") as store:
+        store.namespace("x", codec="json", key_codec="int")
+        if reopened:
+            store.close()
+            store = shardkv.open(tmp_path / "store")
+        said = "made with codec 'json' and key_codec 'int', not '{}' and '{}'"
+        with pytest.raises(shardkv.InvalidError, match=said.format("msgpack", "int")):
+            store.namespace("x", key_codec="int")
+        with pytest.raises(shardkv.InvalidError, match=said.format("json", "auto")):
+            store.namespace("x", codec="json")
+        assert store.namespace("x", codec="json", key_codec="int").codec == "json"
+        store.close()
+
+
+def test_pickle_is_never_read_unless_it_is_named(store: shardkv.Store) -> None:
+    store.namespace("x", codec="pickle")["a"] = {1}
+    with pytest.raises(shardkv.InvalidError, match="'pickle'"):
+        store.namespace("x")
+
+
+@pytest.mark.parametrize(
+    "name", ["", "x" * 201, "a\0", "\n", "\x7f", "\x85", "\ud800", "\U0001f600" * 150]
+)
+def test_a_bad_name_is_refused(store: shardkv.Store, name: str) -> None:
+    for call in (store.namespace, store.drop_namespace):
+        with pytest.raises(shardkv.InvalidError, match="name"):
+            call(name)
+    assert store.namespaces() == []
+    assert stored(store) == {}
+
+
+@pytest.mark.parametrize("name", [b"x", 1, None, ("x",)])
+def test_a_name_that_is_no_text_is_refused(store: shardkv.Store, name: Any) -> None:
+    for call in (store.namespace, store.drop_namespace):
+        with pytest.raises(TypeError, match="must be str"):
+            call(name)
+
+
+@pytest.mark.parametrize("name", ["x", "x" * 200, "\U0001f600" * 100, " ", "ÿ"])
+def test_names_at_the_edges_work(store: shardkv.Store, name: str) -> None:
+    store.namespace(name)[1] = 1
+    assert store.namespaces() == [name]
+    assert store.drop_namespace(name)
+
+
+def test_a_bad_codec_makes_no_namespace(store: shardkv.Store) -> None:
+    with pytest.raises(shardkv.InvalidError, match="codec is 'yaml'"):
+        store.namespace("x", codec="yaml")
+    with pytest.raises(shardkv.InvalidError, match="key_codec is 'float'"):
+        store.namespace("x", key_codec="float")
+    with pytest.raises(TypeError):
+        store.namespace("x", codec=None)  # type: ignore[arg-type]
+    assert stored(store) == {}
+
+
+def test_many_threads_that_make_one_namespace_make_one(store: shardkv.Store) -> None:
+    meet, made = threading.Barrier(8), []
+
+    def make(n: int) -> None:
+        meet.wait()
+        ns = store.namespace("x")
+        made.append(ns._coder.number)
+        ns[n] = n
+
+    threads = [threading.Thread(target=make, args=(n,)) for n in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert made == [16] * 8
+    assert dict(store.namespace("x")) == {n: n for n in range(8)}
+    assert store.namespace("y")._coder.number == 17
+
+
+def test_ids_are_never_used_again(tmp_path: Path) -> None:
+    """Older records of a dropped namespace are still in the log, where a reader of changes meets them."""
+    seen = []
+    for _ in range(3):
+        with shardkv.open(tmp_path / "store") as store:
+            for name in ("x", "y"):
+                seen.append(store.namespace(name)._coder.number)
+                assert store.drop_namespace(name)
+    assert seen == list(range(16, 22))
+
+
+def test_a_dropped_namespace_is_gone_with_its_keys(tmp_path: Path) -> None:
+    with shardkv.open(tmp_path / "store") as store:
+        kept, gone = store.namespace("kept"), store.namespace("gone")
+        kept["a"] = 1
+        gone.put_many({n: n for n in range(10_000)}, ack="memory")
+        with shardkv.open(store.path) as other:
+            too = other.namespace("gone")
+            assert store.drop_namespace("gone") is True
+            assert store.drop_namespace("gone") is False
+            for ns in (gone, too):
+                for call in (
+                    lambda ns: ns.put("a", 1),
+                    lambda ns: ns.get("a"),
+                    lambda ns: ns.scan(),
+                    lambda ns: ns.clear(),
+                ):
+                    with pytest.raises(shardkv.ClosedError, match="'gone' was dropped"):
+                        call(ns)
+        assert store.namespaces() == ["kept"]
+        again = store.namespace("gone", codec="json")
+        assert dict(again) == {}
+        again["new"] = [1]
+    with shardkv.open(tmp_path / "store") as store:
+        assert dict(store.namespace("gone", codec="json")) == {"new": [1]}
+        assert dict(store.namespace("kept")) == {"a": 1}
+
+
+def test_what_was_written_while_it_was_dropped_goes_with_the_next_opening(tmp_path: Path) -> None:
+    """A thread may have encoded its key just before; the record must not stay for ever."""
+    with shardkv.open(tmp_path / "store") as store:
+        ns = store.namespace("x")
+        late = ns._coder.key("late")
+        store.drop_namespace("x")
+        store._inner().put(late, b"\xc0")
+    with shardkv.open(tmp_path / "store") as store:
+        assert late in stored(store)
+        store.namespace("y")
+        assert late not in stored(store)
+        assert [key for key in stored(store) if key.startswith(DROPPED)] == []
+
+
+def test_an_interrupted_drop_goes_on_with_the_next_opening(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with shardkv.open(tmp_path / "store") as store:
+        store.namespace("x").put_many({n: n for n in range(100)})
+        inner = store._inner()
+        with monkeypatch.context() as patch:
+            patch.setattr(inner, "delete_many", lambda keys: 1 / 0)
+            with pytest.raises(ZeroDivisionError):
+                store.drop_namespace("x")
+        assert store.namespaces() == []
+    with shardkv.open(tmp_path / "store") as store:
+        assert len(stored(store)) == 102
+        assert dict(store.namespace("x")) == {}
+        assert len(stored(store)) == 2
+
+
+def test_a_readonly_store_shows_namespaces_and_makes_none(tmp_path: Path) -> None:
+    with shardkv.open(tmp_path / "store") as store:
+        store.namespace("x")["a"] = 1
+        store.namespace("gone")
+        store.drop_namespace("gone")
+    with shardkv.open(tmp_path / "store", readonly=True) as store:
+        assert store.namespaces() == ["x"]
+        assert dict(store.namespace("x")) == {"a": 1}
+        with pytest.raises(shardkv.ReadOnlyError):
+            store.namespace("y")
+        with pytest.raises(shardkv.ReadOnlyError):
+            store.namespace("x").put("b", 1)
+        with pytest.raises(shardkv.ReadOnlyError):
+            store.drop_namespace("x")
+        assert dict(store.namespace("x")) == {"a": 1}
+
+
+def test_an_entry_of_a_later_version_is_not_misread(store: shardkv.Store) -> None:
+    store._inner().put(CATALOGUE + b"x", b"\x81\xa2id\x10")
+    store._inner().put(CATALOGUE + b"y", b"\x83\xa2id\x11\xa5codec\xa4zstd\xa9key_codec\xa4auto")
+    for name in "xy":
+        with pytest.raises(shardkv.FormatError, match=f"entry of namespace '{name}'"):
+            store.namespace(name)
+
+
+def test_the_bytes_are_those_of_the_document(store: shardkv.Store) -> None:
+    ns = store.namespace("x", key_codec="tuple")
+    ns[("a", -1)] = (1, "b")
+    store.namespace("y")
+    store.drop_namespace("y")
+    head = b"\xff\xff\xff\xff"
+    assert stored(store) == {
+        head + b"\0\0\0\0": b"\x12",
+        head + b"\0\0\0\1\0\0\x11": b"",
+        head + b"\0\0\0x": b"\x83\xa2id\x10\xa5codec\xa7msgpack\xa9key_codec\xa5tuple",
+        head + b"\0\0\x10\x02a\0\x13\xfe": b"\x93\xc7\0\1\1\xa1b",
+    }
+    assert (head + b"\0\0\0\0", head + b"\0\0\0\1") == (NEXT_ID, DROPPED)
+    section = DOCUMENT.read_text().split("## 12. Reserved keys")[1]
+    keys = re.findall(r"^\| (00 00 00, then [^|]*|an id[^|]*) \|", section, re.MULTILINE)
+    assert [key.split(", then ")[1][:2] for key in keys] == ["00", "01", "a ", "an"]

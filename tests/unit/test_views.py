@@ -1,0 +1,149 @@
+"""A namespace's view of batches and snapshots: one commit, one cut, over several namespaces and plain keys."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import shardkv
+
+
+def test_one_batch_spans_namespaces_and_plain_keys(store: shardkv.Store) -> None:
+    users, mails = store.namespace("users"), store.namespace("mails", key_codec="tuple")
+    users["old"] = 1
+    before = store.stats().seqno
+    with store.batch() as batch:
+        users.using(batch).put("ada", {"age": 36})
+        users.using(batch).delete("old")
+        mails.using(batch).put(("ada", 1), "hello", ttl=50)
+        batch.put(b"plain", b"1")
+        assert len(batch) == 4
+        assert dict(users) == {"old": 1}
+    assert batch.seqno == before + 4
+    assert dict(users) == {"ada": {"age": 36}}
+    assert dict(mails) == {("ada", 1): "hello"}
+    assert dict(store) == {b"plain": b"1"}
+
+
+def test_a_batch_that_fails_leaves_all_namespaces_as_they_were(store: shardkv.Store) -> None:
+    users = store.namespace("users")
+    with suppress(KeyError), users.batch() as own:
+        own.put("a", 1)
+        raise KeyError
+    with suppress(KeyError), store.batch() as batch:
+        users.using(batch).put("a", 1)
+        raise KeyError
+    assert not users
+
+
+def test_a_batch_of_one_namespace(store: shardkv.Store) -> None:
+    users = store.namespace("users")
+    with users.batch(ack="memory") as batch:
+        batch.put("a", 1)
+        batch.put("b", 2)
+        batch.delete("a")
+    assert batch.seqno == store.stats().seqno
+    assert dict(users) == {"b": 2}
+    with pytest.raises(shardkv.ClosedError, match="applied or dropped"):
+        batch.put("c", 3)
+
+
+def test_the_plain_batch_still_refuses_reserved_keys(store: shardkv.Store) -> None:
+    users = store.namespace("users")
+    with store.batch() as batch:
+        users.using(batch).put("a", 1)
+        with pytest.raises(shardkv.InvalidError, match="reserved"):
+            batch.put(b"\xff\xff\xff\xffx", b"")
+        with pytest.raises(shardkv.InvalidError, match="reserved"):
+            batch.delete(b"\xff\xff\xff\xffx")
+    assert dict(users) == {"a": 1}
+
+
+def test_one_snapshot_shows_one_moment_of_all_namespaces(store: shardkv.Store) -> None:
+    users, mails = store.namespace("users"), store.namespace("mails")
+    users["a"], mails["a"], store[b"a"] = 1, 2, b"3"
+    with store.snapshot() as cut:
+        users["a"], mails["b"], store[b"a"] = 10, 20, b"30"
+        del mails["a"]
+        view = users.using(cut)
+        assert view["a"] == view.get("a") == 1
+        assert view.seqno == cut.seqno
+        assert dict(mails.using(cut).scan()) == {"a": 2}
+        assert list(mails.using(cut)) == ["a"]
+        assert "b" not in mails.using(cut)
+        assert mails.using(cut).get_many(["a", "b"]) == {"a": 2}
+        assert dict(cut.scan()) == {b"a": b"3"}
+        with pytest.raises(KeyError):
+            mails.using(cut)["b"]
+    with pytest.raises(shardkv.ClosedError, match="snapshot is closed"):
+        view.get("a")
+
+
+def test_a_snapshot_of_one_namespace(store: shardkv.Store) -> None:
+    users = store.namespace("users")
+    users["a"] = 1
+    with users.snapshot() as cut:
+        users["a"] = 2
+        assert dict(cut.scan()) == {"a": 1}
+        assert cut.seqno < store.stats().seqno
+    with pytest.raises(shardkv.ClosedError, match="snapshot is closed"):
+        cut.get("a")
+    cut.close()
+
+
+def test_the_plain_snapshot_still_refuses_reserved_keys(store: shardkv.Store) -> None:
+    users = store.namespace("users")
+    users["a"] = 1
+    with store.snapshot() as cut:
+        assert users.using(cut)["a"] == 1
+        assert list(cut.scan()) == []
+        with pytest.raises(shardkv.InvalidError, match="reserved"):
+            cut.get(b"\xff\xff\xff\xff\x00\x00\x10\x02a")
+
+
+def test_what_belongs_to_another_store_is_refused(store: shardkv.Store, tmp_path: Path) -> None:
+    users = store.namespace("users")
+    with shardkv.open(tmp_path / "other") as other:
+        with pytest.raises(shardkv.InvalidError, match="batch belongs to another store"):
+            users.using(other.batch())
+        with (
+            other.snapshot() as cut,
+            pytest.raises(shardkv.InvalidError, match="snapshot belongs to another store"),
+        ):
+            users.using(cut)
+    with shardkv.open(store.path) as again, again.batch() as batch:
+        users.using(batch).put("a", 1)
+    assert users["a"] == 1
+
+
+@pytest.mark.parametrize("scope", [None, 1, "batch", object(), dict])
+def test_what_is_no_scope_is_refused(store: shardkv.Store, scope: Any) -> None:
+    with pytest.raises(TypeError, match="using takes a batch, snapshot"):
+        store.namespace("users").using(scope)
+    with pytest.raises(TypeError, match="not Store"):
+        store.namespace("users").using(store)
+
+
+def test_a_batch_that_is_over_takes_nothing(store: shardkv.Store) -> None:
+    users = store.namespace("users")
+    with store.batch() as batch:
+        view = users.using(batch)
+        view.put("a", 1)
+    with pytest.raises(shardkv.ClosedError):
+        view.put("b", 1)
+    with pytest.raises(shardkv.ClosedError):
+        users.using(batch).delete("a")
+    assert dict(users) == {"a": 1}
+
+
+def test_a_batch_is_refused_whole_when_a_view_made_it_too_large(store: shardkv.Store) -> None:
+    users, value = store.namespace("users"), b"x" * (16 << 20)
+    with store.batch(ack="memory") as batch:
+        users.using(batch).put("a", value)
+        with pytest.raises(shardkv.ValueTooLargeError, match="batch would have"):
+            users.using(batch).put("b", value)
+        assert batch.nbytes > 16 << 20
+    assert list(users) == ["a"]
