@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
-from shardkv import _native
-from shardkv._native import NO_SNAPSHOT, Engine, as_bytes
+from shardkv._native import NO_SNAPSHOT, NUMBER_TEXT, Engine, as_bytes, terms
 from shardkv.entry import Entry
 from shardkv.errors import InvalidError
+from shardkv.expiry import Ttl, ttl_ms
+
+if TYPE_CHECKING:
+    from shardkv.registry import Shared
 
 VERSION_MAX = (1 << 56) - 1
 
@@ -16,7 +20,9 @@ VERSION_MAX = (1 << 56) - 1
 class AtomicKeys:
     """What a store does with one key at a time, atomically, without a lock. Exact under concurrency."""
 
+    _shared: Shared
     _timeout: float
+    _number: int = NUMBER_TEXT  # how incr reads and writes numbers
 
     @abstractmethod
     def _live(self) -> Engine: ...
@@ -31,37 +37,94 @@ class AtomicKeys:
         """
         return self._live().get_entry(NO_SNAPSHOT, as_bytes(key, "key"))
 
-    def add(self, key: bytes, value: bytes, *, ack: Any = None) -> bool:
+    def add(self, key: bytes, value: bytes, *, ttl: Ttl = None, ack: Any = None) -> bool:
         """Store `value` under `key` if the key is absent; say whether it was.
 
         Raises: as put.
         Cost: as put; nothing is written when the key is there.
         """
-        return self._put_if(key, value, 0, ack)[0]
+        return self._put_if(key, value, 0, self._terms(ttl, ack))[0]
 
-    def cas(self, key: bytes, value: bytes, version: int, *, ack: Any = None) -> bool:
+    def cas(
+        self, key: bytes, value: bytes, version: int, *, ttl: Ttl = None, ack: Any = None
+    ) -> bool:
         """Store `value` under `key` if the key still has `version`; say whether it had.
 
         Args: version: what put or get_entry returned; 0 for a key that must be absent.
         Raises: as put.
         """
-        return self._put_if(key, value, check_version(version), ack)[0]
+        return self._put_if(key, value, check_version(version), self._terms(ttl, ack))[0]
 
-    def incr(self, key: bytes, delta: int = 1, default: int = 0, *, ack: Any = None) -> int:
+    def incr(
+        self, key: bytes, delta: int = 1, default: int = 0, *, ttl: Ttl = None, ack: Any = None
+    ) -> int:
         """Add `delta` to the number that `key` holds, or to `default` when it is absent; return the sum.
 
-        The value is decimal text: an optional minus and digits, of 64 bits. Its expiry stays.
+        The value is decimal text: an optional minus and digits, of 64 bits.
 
+        Args: ttl: of a key that this call makes; a key that is there keeps its expiry.
         Raises: InvalidError when the value is no such number, or the sum has more than 64 bits; as put.
         Cost: as put; many threads that count on one key share their syncs.
         """
-        key, how = as_bytes(key, "key"), _native.terms(self._level(ack))
+        key, how = as_bytes(key, "key"), self._terms(ttl, ack)
         delta, initial = check_number("delta", delta), check_number("default", default)
         return self._live().incr(key, delta, initial, how, self._timeout)
 
-    def _put_if(self, key: bytes, value: bytes, version: int, ack: Any) -> tuple[bool, int]:
+    def touch(self, key: bytes, ttl: Ttl, *, ack: Any = None) -> bool:
+        """Give a key another `ttl` seconds to live, from now on; None: for ever. Say whether it was there.
+
+        Raises: as put.
+        Cost: writes the value anew, under a new version; it is not copied to Python.
+        """
+        return self._live().touch(as_bytes(key, "key"), self._terms(ttl, ack), self._timeout)
+
+    def persist(self, key: bytes, *, ack: Any = None) -> bool:
+        """Let a key live for ever; say whether it was there. As touch(key, None)."""
+        return self.touch(key, None, ack=ack)
+
+    def ttl(self, key: bytes) -> float | None:
+        """Return how many seconds `key` has left, None when it lives for ever.
+
+        Raises: KeyError when it is absent; as get.
+        """
+        entry = self.get_entry(key)
+        if entry is None:
+            raise KeyError(key)
+        if entry.expires_at is None:
+            return None
+        return max(0.0, entry.expires_at - self._live().clock_ms() / 1000)
+
+    def get_or_set(
+        self, key: bytes, fn: Callable[[], bytes], ttl: Ttl = None, *, ack: Any = None
+    ) -> bytes:
+        """Return the value of `key`; when it is absent, store and return what `fn()` returns.
+
+        Threads of this process that miss the same key together wait for one `fn()`; nothing is locked while it runs.
+        When it raises, the next who waits tries its own. What another call stored meanwhile wins.
+
+        Args: ttl: of the value that is stored.
+        Raises: what `fn` raises; LockOwnerError when `fn` asks for its own key; as get and put.
+        """
+        key, how = as_bytes(key, "key"), self._terms(ttl, ack)
+        engine = self._live()
+
+        def make() -> bytes:
+            found = engine.get(NO_SNAPSHOT, key)
+            if found is not None:
+                return found
+            value = as_bytes(fn(), "value")
+            if not engine.put_if(key, value, 0, how, self._timeout)[0]:
+                found = engine.get(NO_SNAPSHOT, key)
+            return value if found is None else found
+
+        found = engine.get(NO_SNAPSHOT, key)
+        return self._shared.flights.fly(key, make) if found is None else found
+
+    def _terms(self, ttl: Ttl, ack: Any) -> Any:
+        return terms(self._level(ack), ttl_ms(ttl), self._number)
+
+    def _put_if(self, key: bytes, value: bytes, version: int, how: Any) -> tuple[bool, int]:
         key, value = as_bytes(key, "key"), as_bytes(value, "value")
-        how = _native.terms(self._level(ack))
         return self._live().put_if(key, value, version, how, self._timeout)
 
 

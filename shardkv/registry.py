@@ -14,6 +14,7 @@ import threading
 from shardkv._native import Engine
 from shardkv.catalogue import Catalogue
 from shardkv.errors import Error, ForkedError, InvalidError
+from shardkv.flights import Flights
 from shardkv.options import LOCK_STRIPES, Options
 from shardkv.stripes import Stripes
 from shardkv.workers import Workers
@@ -29,6 +30,7 @@ class Shared:
         self.place = place
         self.stripes = Stripes(engine.options.lock_stripes or LOCK_STRIPES)
         self.catalogue = Catalogue()
+        self.flights = Flights()
         self.workers = Workers(engine)
         self.users = 1
         self.closing = threading.Lock()

@@ -9,11 +9,9 @@ from typing import Any, Final, Self, overload
 
 from shardkv import _native, bulk
 from shardkv._native import NO_SNAPSHOT, as_bytes
-from shardkv.atomic import AtomicKeys
 from shardkv.batch import Batch
 from shardkv.changes import ChangeFeeds
 from shardkv.errors import ClosedError
-from shardkv.expiry import Ttl, ttl_ms
 from shardkv.locks import KeyLocking
 from shardkv.mapping import BytesMapping
 from shardkv.namespace import Namespaces
@@ -21,13 +19,13 @@ from shardkv.options import Ack, check_ack
 from shardkv.registry import registry
 from shardkv.scan import bounds, rows
 from shardkv.snapshot import Snapshot, lookup_many
-from shardkv.ticket import Ticket
 from shardkv.upkeep import Upkeep
+from shardkv.writing import WritingKeys
 
 LEVELS: Final[dict[str, int]] = {"memory": _native.MEMORY, "disk": _native.DISK}
 
 
-class Store(BytesMapping, AtomicKeys, KeyLocking, Namespaces, ChangeFeeds, Upkeep):
+class Store(WritingKeys, BytesMapping, KeyLocking, Namespaces, ChangeFeeds, Upkeep):
     """An open store, made by `shardkv.open`. Keys have 1..500 bytes, values 0..32 MiB. A forked child opens its own.
 
     Threads: every method may be called from any thread.
@@ -44,52 +42,6 @@ class Store(BytesMapping, AtomicKeys, KeyLocking, Namespaces, ChangeFeeds, Upkee
         self._bind(self._engine.calls)
 
     # -- writing
-
-    def put(self, key: bytes, value: bytes, *, ttl: Ttl = None, ack: Ack | None = None) -> int:
-        """Store `value` under `key` and return the write's sequence number, the key's new version.
-
-        Args: ttl: seconds that the record lives; None: for ever.
-        Raises: TypeError; InvalidError (empty key, ttl); KeyTooLongError; ValueTooLargeError; OverloadedError;
-            FullError; PoisonedError; ClosedError. Only after PoisonedError, or Ctrl-C, is the outcome unknown.
-        Durability: as `ack` says, once this returns.
-        Cost: one shared sync for each group of waiting writers.
-        """
-        level = self._ack if ack is None else self._level(ack)
-        if ttl is not None:
-            return self._finish(0, key, value, level, ttl_ms(ttl))
-        seqno = self._put(key, value, level)
-        return seqno if seqno > 0 else self._finish(seqno, key, value, level)
-
-    def submit(self, key: bytes, value: bytes, *, ttl: Ttl = None) -> Ticket:
-        """Append a put and return at once; the ticket says when it is durable.
-
-        Raises: as put.
-        Durability: when `Ticket.wait()` returns, or a later `sync()`; by itself within milliseconds.
-        Cost: no sync of its own.
-        """
-        if ttl is None:
-            ticket: Ticket | None = self._submit(key, value, Ticket, self._engine)
-            if ticket is not None:
-                return ticket
-        return Ticket(self._engine, self._finish(0, key, value, _native.LATER, ttl_ms(ttl)))
-
-    def _finish(self, seqno: int, key: bytes, value: bytes, level: int, ttl_ms: int = 0) -> int:
-        if seqno < 0:  # appended; what is left is to wait
-            self._engine.wait(-seqno)
-            return -seqno
-        key, value = as_bytes(key, "key"), as_bytes(value, "value")
-        return self._live().put(key, value, level, self._timeout, ttl_ms)
-
-    def put_many(self, items: bulk.Pairs, *, ttl: Ttl = None, ack: Ack | None = None) -> int:
-        """Store many pairs, in order; return the last sequence number.
-
-        Each chunk of up to 8,192 pairs or 4 MiB is one atomic batch; what was stored before an error stays. Use
-        `batch()` for all or nothing.
-
-        Raises: as put; a TypeError names the item.
-        Cost: one crossing into C for each chunk, at least one sync at the end.
-        """
-        return bulk.put_many(self._live(), items, self._level(ack), self._timeout, ttl_ms(ttl))
 
     def delete(self, key: bytes, *, ack: Ack | None = None) -> bool:
         """Delete a key; say whether it was there. Exact under concurrency. Raises: as put."""

@@ -66,6 +66,17 @@ class Atomic(Writing, Reading):
         self.give(ws)
         return number
 
+    def touch(self, key: bytes, how: Any, timeout: float) -> bool:
+        """Give a key that exists a new expiry; say whether it was there."""
+        ws = self.take()
+
+        def call() -> int:
+            return int(lib.skv_touch(self.handle, key, len(key), how, ws.c))
+
+        code = self.settle(call(), ws, timeout, call)
+        self.give(ws)
+        return code != NOT_FOUND
+
     def apply_if(self, blob: bytes, how: Any, timeout: float) -> int:
         """Append a batch if its conditions hold; return the seqno of its last record.
 

@@ -68,6 +68,74 @@ def test_a_version_grows_with_every_write_and_outlives_an_opening(tmp_path: Path
         assert store.cas(b"key", b"3", versions[-1])
 
 
+def test_put_with_a_version_is_a_put_or_a_conflict(
+    store: shardkv.Store, settle: Callable[[], None]
+) -> None:
+    first = store.put(b"key", b"1", if_version=0)
+    settle()
+    second = store.put(b"key", b"2", if_version=first, ttl=60, ack="memory")
+    assert second > first
+    with pytest.raises(
+        shardkv.ConflictError, match=f"has version {second}; version {first}"
+    ) as caught:
+        store.put(b"key", b"3", if_version=first)
+    assert caught.value.version == second
+    with pytest.raises(shardkv.ConflictError, match="absence was expected"):
+        store.put(b"key", b"3", if_version=0)
+    with pytest.raises(shardkv.ConflictError, match="the key is absent") as caught:
+        store.put(b"none", b"3", if_version=second)
+    assert caught.value.version == 0
+    entry = store.get_entry(b"key")
+    assert entry is not None
+    assert (entry.value, entry.version, entry.expires_at is None) == (b"2", second, False)
+
+
+def test_touch_and_persist_change_the_expiry_alone(
+    store: shardkv.Store, settle: Callable[[], None]
+) -> None:
+    value = bytes(range(256)) * 400
+    version = store.put(b"key", value, ttl=10)
+    settle()
+    assert store.touch(b"key", 1000) is True
+    assert 990 < (store.ttl(b"key") or 0) <= 1000
+    settle()
+    assert store.persist(b"key") is True
+    assert store.ttl(b"key") is None
+    entry = store.get_entry(b"key")
+    assert entry is not None
+    assert (entry.value, entry.expires_at) == (value, None)
+    assert entry.version > version
+
+
+def test_what_is_absent_cannot_be_touched(store: shardkv.Store) -> None:
+    assert store.touch(b"none", 5) is False
+    assert store.persist(b"none") is False
+    with pytest.raises(KeyError):
+        store.ttl(b"none")
+    assert store.stats().seqno == 0
+
+
+def test_incr_keeps_the_expiry_of_what_is_there(
+    store: shardkv.Store, settle: Callable[[], None]
+) -> None:
+    assert store.incr(b"n", ttl=100) == 1
+    settle()
+    assert store.incr(b"n", ttl=5000) == 2
+    assert 90 < (store.ttl(b"n") or 0) <= 100
+    store.put(b"m", b"1")
+    assert store.incr(b"m", ttl=5) == 2
+    assert store.ttl(b"m") is None
+
+
+def test_add_and_cas_take_a_ttl(store: shardkv.Store) -> None:
+    assert store.add(b"a", b"", ttl=100)
+    entry = store.get_entry(b"a")
+    assert entry is not None
+    assert 90 < (store.ttl(b"a") or 0) <= 100
+    assert store.cas(b"a", b"", entry.version, ttl=1000)
+    assert 990 < (store.ttl(b"a") or 0) <= 1000
+
+
 def test_incr_counts_from_the_default(store: shardkv.Store, settle: Callable[[], None]) -> None:
     assert store.incr(b"n") == 1
     settle()
@@ -110,6 +178,15 @@ WRONG: list[tuple[type[Exception], Callable[[Any], Any]]] = [
     (TypeError, lambda s: s.incr(b"key", True)),
     (TypeError, lambda s: s.incr(b"key", 1, b"0")),
     (TypeError, lambda s: s.get_entry("key")),
+    (TypeError, lambda s: s.put(b"key", b"", if_version="1")),
+    (TypeError, lambda s: s.put("key", b"", if_version=0)),
+    (TypeError, lambda s: s.touch(b"key", "1")),
+    (TypeError, lambda s: s.add(b"key", b"", ttl=True)),
+    (shardkv.InvalidError, lambda s: s.put(b"key", b"", if_version=-1)),
+    (shardkv.InvalidError, lambda s: s.touch(b"key", 0)),
+    (shardkv.InvalidError, lambda s: s.cas(b"key", b"", 0, ttl=-1)),
+    (shardkv.InvalidError, lambda s: s.incr(b"key", ttl=float("nan"))),
+    (shardkv.KeyTooLongError, lambda s: s.touch(b"k" * 501, 1)),
     (shardkv.InvalidError, lambda s: s.cas(b"key", b"", -1)),
     (shardkv.InvalidError, lambda s: s.cas(b"key", b"", 1 << 56)),
     (shardkv.InvalidError, lambda s: s.incr(b"key", BIG + 1)),
@@ -135,6 +212,8 @@ CALLS: dict[str, Callable[[shardkv.Store], Any]] = {
     "add": lambda s: s.add(b"new", b""),
     "cas": lambda s: s.cas(b"new", b"", 0),
     "incr": lambda s: s.incr(b"new"),
+    "put": lambda s: s.put(b"new", b"", if_version=0),
+    "get_or_set": lambda s: s.get_or_set(b"new", lambda: b"made"),
 }
 
 
