@@ -44,12 +44,11 @@ static skv_code change_and_wait(skv_store *store, skv_slice key, skv_change make
     if (code == SKV_OK)
         code = skv_write_check_ttl(with->terms->ttl_ms, &io->error);
     if (code == SKV_OK) {
-        code = skv_atomic_change(&store->parts, &write, make, with, &io->error);
-        io->seqno = write.seqno;
-        code = skv_atomic_answer(&store->parts, &write, code, &io->error);
+        code = skv_atomic_change(&store->parts, &write, make, with, io);
+        code = skv_atomic_answer(&store->parts, &write, code, io);
     }
     if (code == SKV_OK)
-        code = skv_write_wait(&store->parts, io->seqno, write.ack, &io->error);
+        code = skv_write_wait(&store->parts, io->seqno, write.ack, io);
     skv_store_leave(store);
     return code;
 }
@@ -169,9 +168,8 @@ static skv_code tell(const skv_conditions *conditions, skv_io *io)
 
 static skv_code append_if(skv_store *store, skv_write *write, skv_io *io)
 {
-    skv_code code = skv_atomic_append(&store->parts, write, &io->error);
-    io->seqno = write->seqno;
-    code = skv_atomic_answer(&store->parts, write, code, &io->error);
+    skv_code code = skv_atomic_append(&store->parts, write, io);
+    code = skv_atomic_answer(&store->parts, write, code, io);
     return code == SKV_CONFLICT ? tell(write->conditions, io) : code;
 }
 
@@ -203,7 +201,7 @@ skv_code skv_apply_if(skv_store *store, const char *blob, size_t blob_bytes, con
         return code;
     code = apply_blob_if(store, skv_unpack_of(blob, blob_bytes), terms, io);
     if (code == SKV_OK)
-        code = skv_write_wait(&store->parts, io->seqno, terms->ack, &io->error);
+        code = skv_write_wait(&store->parts, io->seqno, terms->ack, io);
     skv_store_leave(store);
     return code;
 }

@@ -54,13 +54,20 @@ static skv_code find(skv_store *store, skv_snapshot *snapshot, skv_slice key, sk
     return code;
 }
 
+/* For a call that waits for a flush: what to arm for, read before it looks. */
+static void note_room(skv_store *store, skv_io *io)
+{
+    io->seqno = io->retry_ns = 0;
+    io->room = skv_notify_room_read(&store->parts.notifiers);
+}
+
 /* P3: what a power cut could still take back is not shown. AGAIN: io->seqno is what to wait for. */
 static skv_code wait_for(skv_store *store, uint64_t wait_seqno, skv_io *io)
 {
     if (!wait_seqno)
         return SKV_OK;
     io->seqno = wait_seqno;
-    return skv_log_wait(store->parts.log, wait_seqno, SKV_SLICE_NS, &io->error);
+    return skv_answer_wait(&store->parts, wait_seqno, io);
 }
 
 int64_t skv_get(skv_store *store, skv_snapshot *snapshot, const char *key, size_t key_bytes, skv_io *io)
@@ -140,11 +147,10 @@ int64_t skv_count(skv_store *store, skv_io *io)
     skv_code code = skv_store_enter(store, &io->error);
     if (code != SKV_OK)
         return code;
-    code = skv_read_count(&store->parts, &keys, &wait_seqno, &io->error);
+    note_room(store, io); /* AGAIN of the count itself: a flush has to end first */
+    code = skv_read_count(&store->parts, skv_io_no_wait(io) ? 0 : SKV_SLICE_NS, &keys, &wait_seqno, &io->error);
     if (code == SKV_OK)
         code = wait_for(store, wait_seqno, io);
-    else if (code == SKV_AGAIN)
-        io->seqno = 0; /* a flush has to end first: nothing to wait for but time */
     skv_store_leave(store);
     return code == SKV_OK ? (int64_t)keys : code;
 }
@@ -310,7 +316,18 @@ skv_code skv_flush_upto(skv_store *store, uint64_t seqno, uint32_t slice_ms, skv
     skv_code code = skv_store_enter(store, &io->error);
     if (code != SKV_OK)
         return code;
-    code = skv_flush_upto_seqno(&store->parts, seqno, slice_ms * SKV_NS_PER_MS, &io->error);
+    note_room(store, io);
+    code = skv_flush_upto_seqno(&store->parts, seqno, skv_io_no_wait(io) ? 0 : slice_ms * SKV_NS_PER_MS, &io->error);
     skv_store_leave(store);
     return code;
+}
+
+skv_code skv_flush_start(skv_store *store, uint64_t seqno, skv_io *io)
+{
+    skv_code code = skv_store_enter(store, &io->error);
+    if (code != SKV_OK)
+        return code;
+    skv_flush_ask(&store->parts, seqno);
+    skv_store_leave(store);
+    return SKV_OK;
 }

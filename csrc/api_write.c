@@ -27,8 +27,7 @@ static skv_code append_put(skv_store *store, skv_slice key, skv_slice value, int
     if (code == SKV_OK)
         code = skv_write_check_ttl(ttl_ms, &io->error);
     if (code == SKV_OK)
-        code = skv_write_append(&store->parts, &write, &io->error);
-    io->seqno = write.seqno;
+        code = skv_write_append(&store->parts, &write, io);
     return code;
 }
 
@@ -40,7 +39,7 @@ int64_t skv_put(skv_store *store, const char *key, size_t key_bytes, const char 
         return code;
     code = append_put(store, slice_of(key, key_bytes), slice_of(value, value_bytes), ack, ttl_ms, io);
     if (code == SKV_OK)
-        code = skv_write_wait(&store->parts, io->seqno, ack, &io->error);
+        code = skv_write_wait(&store->parts, io->seqno, ack, io);
     skv_store_leave(store);
     return code == SKV_OK ? (int64_t)io->seqno : code;
 }
@@ -75,9 +74,8 @@ static skv_code delete_present(skv_store *store, skv_slice key, skv_change chang
     skv_code code = skv_write_check(key, 0, io);
     if (code != SKV_OK)
         return code;
-    code = skv_atomic_change(&store->parts, &write, change, io, &io->error);
-    io->seqno = write.seqno;
-    return skv_atomic_answer(&store->parts, &write, code, &io->error);
+    code = skv_atomic_change(&store->parts, &write, change, io, io);
+    return skv_atomic_answer(&store->parts, &write, code, io);
 }
 
 static skv_code delete_and_wait(skv_store *store, skv_slice key, skv_change change, int ack, skv_io *io)
@@ -87,7 +85,7 @@ static skv_code delete_and_wait(skv_store *store, skv_slice key, skv_change chan
         return code;
     code = delete_present(store, key, change, ack, io);
     if (code == SKV_OK)
-        code = skv_write_wait(&store->parts, io->seqno, ack, &io->error);
+        code = skv_write_wait(&store->parts, io->seqno, ack, io);
     skv_store_leave(store);
     return code;
 }
@@ -109,8 +107,7 @@ static skv_code append_ops(skv_store *store, skv_write *write, skv_io *io)
 {
     skv_code code = skv_batch_check(write, io);
     if (code == SKV_OK)
-        code = skv_write_append(&store->parts, write, &io->error);
-    io->seqno = write->seqno;
+        code = skv_write_append(&store->parts, write, io);
     return code;
 }
 
@@ -125,7 +122,7 @@ static skv_code apply_and_wait(skv_store *store, skv_unpack in, bool deletes, in
         code = append_ops(store, &write, io);
     skv_release(write.ops);
     if (code == SKV_OK)
-        code = skv_write_wait(&store->parts, io->seqno, write.ack, &io->error);
+        code = skv_write_wait(&store->parts, io->seqno, write.ack, io);
     skv_store_leave(store);
     return code;
 }
@@ -162,7 +159,7 @@ skv_code skv_put_pairs(skv_store *store, const skv_put_item *pairs, uint32_t cou
         return code;
     code = put_pairs(store, pairs, count, ack, io);
     if (code == SKV_OK)
-        code = skv_write_wait(&store->parts, io->seqno, ack, &io->error);
+        code = skv_write_wait(&store->parts, io->seqno, ack, io);
     skv_store_leave(store);
     return code;
 }
@@ -184,7 +181,7 @@ static skv_code delete_keys(skv_store *store, skv_unpack *in, uint32_t count, in
     }
     io->bytes = deleted;
     io->seqno = newest;
-    return code == SKV_OK ? skv_write_wait(&store->parts, newest, ack, &io->error) : code;
+    return code == SKV_OK ? skv_write_wait(&store->parts, newest, ack, io) : code;
 }
 
 skv_code skv_delete_many(skv_store *store, const char *blob, size_t blob_bytes, int ack, skv_io *io)
@@ -209,7 +206,7 @@ skv_code skv_wait(skv_store *store, uint64_t seqno, uint32_t slice_ms, skv_io *i
         return SKV_OK;
     if (code != SKV_OK)
         return code;
-    code = skv_log_wait(store->parts.log, seqno, slice_ms * SKV_NS_PER_MS, &io->error);
+    code = skv_log_wait(store->parts.log, seqno, skv_io_no_wait(io) ? 0 : slice_ms * SKV_NS_PER_MS, &io->error);
     skv_store_leave(store);
     return code;
 }

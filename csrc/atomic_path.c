@@ -24,7 +24,7 @@ static skv_code look(skv_parts *parts, skv_condition *only, pending *now, skv_er
     return code;
 }
 
-skv_code skv_atomic_change(skv_parts *parts, skv_write *write, skv_change change, void *context, skv_error *err)
+skv_code skv_atomic_change(skv_parts *parts, skv_write *write, skv_change change, void *context, skv_io *io)
 {
     skv_condition only = {.key = write->ops->record.key};
     skv_conditions conditions = {.items = &only, .count = 1};
@@ -32,11 +32,11 @@ skv_code skv_atomic_change(skv_parts *parts, skv_write *write, skv_change change
     skv_code code;
     write->conditions = &conditions;
     do {
-        code = look(parts, &only, &now, err);
+        code = look(parts, &only, &now, &io->error);
         write->wait_seqno = only.seen.wait_seqno;
         if (code != SKV_OK)
             break;
-        code = skv_write_append(parts, write, err);
+        code = skv_write_append(parts, write, io);
     } while (code == SKV_CONFLICT || code == SKV_AGAIN);
     write->conditions = NULL;
     return code;
@@ -70,23 +70,23 @@ static uint64_t rests_on(const skv_conditions *conditions, skv_code code)
     return newest;
 }
 
-skv_code skv_atomic_append(skv_parts *parts, skv_write *write, skv_error *err)
+skv_code skv_atomic_append(skv_parts *parts, skv_write *write, skv_io *io)
 {
     skv_code code;
     do {
-        code = look_at_all(parts, write->conditions, err);
+        code = look_at_all(parts, write->conditions, &io->error);
         if (code == SKV_OK)
-            code = skv_write_append(parts, write, err);
+            code = skv_write_append(parts, write, io);
     } while (code == SKV_AGAIN);
     write->wait_seqno = rests_on(write->conditions, code);
     return code;
 }
 
-skv_code skv_atomic_answer(skv_parts *parts, const skv_write *write, skv_code code, skv_error *err)
+skv_code skv_atomic_answer(skv_parts *parts, const skv_write *write, skv_code code, skv_io *io)
 {
     bool covered = code == SKV_BUSY || (code == SKV_OK && write->ack != SKV_ACK_MEMORY);
-    skv_code waited = covered ? SKV_OK : skv_log_wait(parts->log, write->wait_seqno, SKV_SLICE_NS, err);
+    skv_code waited = covered ? SKV_OK : skv_answer_wait(parts, write->wait_seqno, io);
     if (waited == SKV_AGAIN)
-        return code == SKV_OK ? SKV_AGAIN : skv_fail(err, SKV_BUSY, "what the answer rests on is not durable yet");
+        return code == SKV_OK ? SKV_AGAIN : skv_fail(&io->error, SKV_BUSY, "what the answer rests on is not durable yet");
     return waited == SKV_OK ? code : waited;
 }

@@ -306,11 +306,18 @@ static void raise_target(skv_parts *parts, uint64_t seqno)
     skv_event_notify(&parts->pressure.wanted);
 }
 
+void skv_flush_ask(skv_parts *parts, uint64_t seqno)
+{
+    skv_pressure_forget(&parts->pressure);
+    raise_target(parts, seqno);
+}
+
 skv_code skv_flush_upto_seqno(skv_parts *parts, uint64_t seqno, uint64_t slice_ns, skv_error *err)
 {
     uint64_t end = skv_now_ns() + slice_ns, now;
     skv_code code = skv_log_health(parts->log, err);
-    skv_pressure_forget(&parts->pressure); /* what failed before may succeed now */
+    if (slice_ns)
+        skv_pressure_forget(&parts->pressure); /* what failed before may succeed now */
     for (;;) {
         unsigned seen = skv_event_read(&parts->flushed);
         if (first_unflushed(parts) > seqno)

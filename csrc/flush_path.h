@@ -13,6 +13,8 @@ skv_code skv_flush_step(skv_parts *parts, const atomic_bool *stop, skv_error *er
 void skv_flush_wait_for_work(skv_parts *parts, unsigned seen, uint64_t timeout_ns);
 /* Want everything up to seqno flushed, and wait for it one slice. OK, AGAIN, or why flushes fail. */
 skv_code skv_flush_upto_seqno(skv_parts *parts, uint64_t seqno, uint64_t slice_ns, skv_error *err);
+/* Ask for it alone, forgetting an earlier failure; with slice_ns 0 the call above then only looks. */
+void skv_flush_ask(skv_parts *parts, uint64_t seqno);
 /* Tell the log from which record on it is needed. */
 void skv_flush_retire(skv_parts *parts);
 

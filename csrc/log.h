@@ -8,6 +8,7 @@
 
 #include "clock.h"
 #include "mark.h"
+#include "notify.h"
 #include "segment.h"
 #include "sync.h"
 
@@ -24,6 +25,8 @@ typedef struct {
 skv_code skv_log_create(int dir, const uint8_t store_id[SKV_STORE_ID_BYTES], skv_log_sizes sizes, skv_clock *clock,
                         skv_log **out, skv_error *err);
 void skv_log_free(skv_log *log);
+/* Tell these of what becomes durable, of room, of a failure; kept. Before the first sync; NULL: nobody. */
+void skv_log_attach(skv_log *log, skv_notifiers *notifiers);
 /* In a forked child: close the descriptors. */
 void skv_log_forget(skv_log *log);
 /* A new store: the directory's first side file. */
@@ -68,7 +71,8 @@ void skv_log_room_wait(skv_log *log, unsigned seen, uint64_t timeout_ns);
 uint64_t skv_log_durable(const skv_log *log);
 /* Sync the segment that skv_log_start made, records or not. Before the first append by others. */
 skv_code skv_log_sync_start(skv_log *log, skv_error *err);
-/* Wait until seqno is durable, leading when nobody does. AGAIN after timeout_ns or a signal. POISONED: unknown. */
+/* Wait until seqno is durable, leading when nobody does. AGAIN after timeout_ns or a signal. POISONED: unknown.
+ * timeout_ns 0 never leads: the sync loop is asked to. */
 skv_code skv_log_wait(skv_log *log, uint64_t seqno, uint64_t timeout_ns, skv_error *err);
 /* One round of the sync loop: sync if somebody asked for it, else wait for that since the read, at most timeout_ns. */
 unsigned skv_log_sync_read(skv_log *log);

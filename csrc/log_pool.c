@@ -211,7 +211,7 @@ static skv_code make_spare(skv_log *log, skv_error *err)
         log->pool_error = *err;
     }
     skv_unlock(&log->lock);
-    skv_event_notify(&log->room);
+    skv_log_tell_room(log);
     return code;
 }
 

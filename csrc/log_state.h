@@ -10,6 +10,7 @@ struct skv_log {
     skv_log_sizes sizes;
     skv_clock *clock; /* kept; the side file carries it */
     skv_slots *slots; /* owned */
+    skv_notifiers *notifiers;
 
     skv_mutex lock;
     skv_segment *oldest;   /* live segments, oldest to newest; owned */
@@ -73,6 +74,8 @@ static inline bool skv_log_wants_spare(const skv_log *log)
 {
     return !log->spare && log->active && log->active->end > log->active->header.file_bytes / 8;
 }
+/* There may be a segment for appenders that found none. */
+void skv_log_tell_room(skv_log *log);
 /* Remember the first failure; every later write and wait meets it. Under the lock. */
 void skv_log_poison(skv_log *log, skv_code code, const skv_error *why);
 /* Both slots, so that one damaged slot cannot bring back a beginning whose segments were used again (log_pool.c). */

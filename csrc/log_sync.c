@@ -97,6 +97,7 @@ void skv_log_poison(skv_log *log, skv_code code, const skv_error *why)
                    why->text, (unsigned long long)log->poison.seqno);
     log->poison_code = code;
     skv_event_notify(&log->advanced);
+    skv_notify_over(log->notifiers, &log->poison);
 }
 
 static void note_sync(skv_log *log, const commit_group *group, uint64_t spent_ns)
@@ -112,7 +113,7 @@ static void lead(skv_log *log)
 {
     skv_error err = {0};
     skv_code code;
-    uint64_t began;
+    uint64_t began, durable;
     commit_group group = take_group(log);
     unsigned followers, open = (unsigned)(log->group % 2);
     bool heir, healthy;
@@ -136,8 +137,10 @@ static void lead(skv_log *log)
         skv_event_notify(&log->chore);
     if (log->async_seqno > skv_log_durable(log))
         skv_event_notify(&log->work);
+    durable = skv_log_durable(log);
     skv_unlock(&log->lock);
     skv_event_notify(&log->advanced);
+    skv_notify_durable(log->notifiers, durable);
     /* One of the next group goes first: its sync overlaps with the waking of the others. Poisoned: everybody goes. */
     if (heir && healthy)
         skv_gate_open_one(&log->gates[open]);
@@ -161,12 +164,33 @@ static bool follow(skv_log *log, uint64_t seqno, uint64_t timeout_ns)
     return through;
 }
 
+/* For who may not wait: have it synced by the loop. */
+static skv_code ask(skv_log *log, uint64_t seqno, skv_error *err)
+{
+    skv_code code = SKV_AGAIN;
+    skv_lock(&log->lock);
+    seqno = seqno < log->next_seqno ? seqno : log->next_seqno - 1;
+    if (seqno <= skv_log_durable(log)) {
+        code = SKV_OK;
+    } else if (log->poison_code != SKV_OK) {
+        if (err)
+            *err = log->poison;
+        code = SKV_POISONED;
+    } else if (log->async_seqno < seqno) {
+        skv_log_want_sync(log);
+    }
+    skv_unlock(&log->lock);
+    return code;
+}
+
 skv_code skv_log_wait(skv_log *log, uint64_t seqno, uint64_t timeout_ns, skv_error *err)
 {
     skv_code code = SKV_OK;
     uint64_t end;
     if (seqno <= skv_log_durable(log))
         return SKV_OK;
+    if (!timeout_ns)
+        return ask(log, seqno, err);
     end = skv_now_ns() + timeout_ns;
     skv_lock(&log->lock);
     if (seqno >= log->next_seqno)
@@ -226,8 +250,19 @@ void skv_log_wake_loops(skv_log *log)
 {
     skv_event_notify(&log->work);
     skv_event_notify(&log->chore);
+    skv_log_tell_room(log);
+}
+
+void skv_log_attach(skv_log *log, skv_notifiers *notifiers)
+{
+    log->notifiers = notifiers;
+}
+
+void skv_log_tell_room(skv_log *log)
+{
     skv_event_notify(&log->room);
     skv_event_notify(&log->advanced);
+    skv_notify_room(log->notifiers);
 }
 
 unsigned skv_log_room_read(skv_log *log)

@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/random.h>
@@ -316,6 +317,24 @@ skv_code skv_os_random(void *out, size_t bytes, skv_error *err)
     if (getrandom(out, bytes, 0) == (ssize_t)bytes)
         return SKV_OK;
     return skv_fail_errno(err, errno, "", "cannot read random bytes: %s", strerror(errno));
+}
+
+skv_code skv_os_bell_open(int *out, skv_error *err)
+{
+    *out = faulted() ? -1 : eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    return *out >= 0 ? SKV_OK : skv_fail_errno(err, errno, "", "cannot make an eventfd: %s", strerror(errno));
+}
+
+/* A counter that is full is readable, and one that is empty is still: neither failure says anything. */
+void skv_os_bell_ring(int fd)
+{
+    (void)!eventfd_write(fd, 1);
+}
+
+void skv_os_bell_still(int fd)
+{
+    eventfd_t rings;
+    (void)!eventfd_read(fd, &rings);
 }
 
 uint64_t skv_os_free_bytes(int fd)

@@ -63,6 +63,10 @@ void skv_os_close_on_exec(int fd);
 skv_code skv_os_lock(int fd, const char *name, skv_error *err);
 long skv_os_process_id(void);
 skv_code skv_os_random(void *out, size_t bytes, skv_error *err);
+/* A descriptor that polls readable from a ring until it is stilled. owned: skv_os_close. */
+skv_code skv_os_bell_open(int *out, skv_error *err);
+void skv_os_bell_ring(int fd);
+void skv_os_bell_still(int fd);
 /* Bytes that the file system of fd can still give; UINT64_MAX when it does not say. */
 uint64_t skv_os_free_bytes(int fd);
 

@@ -14,6 +14,7 @@ typedef struct {
     skv_lane *lanes;
     uint32_t lane_count;
     skv_pressure pressure;
+    skv_notifiers notifiers; /* outlives the log: who waits hears of the end */
     skv_snapshot *snapshots;        /* live ones, newest first; under the log's lock */
     uint64_t newest_snapshot_seqno; /* 0: none; under the log's lock */
     uint64_t snapshot_count;

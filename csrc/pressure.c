@@ -6,6 +6,7 @@
 #define FIRST_RATE ((uint64_t)64 << 20)
 #define SLOWEST_RATE ((uint64_t)1 << 20)
 #define SHORTEST_NAP_NS (SKV_NS_PER_MS / 5)
+#define LONGEST_DEBT_NS (100 * SKV_NS_PER_MS)
 
 void skv_pressure_create(skv_pressure *pressure, uint64_t budget_bytes)
 {
@@ -39,28 +40,37 @@ static void nap(skv_pressure *pressure, uint64_t ns)
     atomic_fetch_add(&pressure->stall_ns, skv_now_ns() - began);
 }
 
-/* Each delayed write takes its share of a rate that falls from twice to half of what flushes manage. */
-static void delay(skv_pressure *pressure, size_t bytes, unsigned level, uint64_t slice_ns)
+/* Each delayed write takes its share of a rate that falls from twice to half of what flushes manage. Returns when its turn
+ * is; who would have to wait for longer than most_ns takes none. */
+static uint64_t take_share(skv_pressure *pressure, size_t bytes, uint64_t now, uint64_t slice_ns, uint64_t most_ns)
 {
-    uint64_t rate = atomic_load(&pressure->flush_rate), now = skv_now_ns(), from, next;
+    uint64_t rate = atomic_load(&pressure->flush_rate), from, next;
     unsigned long long due = atomic_load(&pressure->next_ns);
-    rate = rate * (200 - 5 * (level - DELAY_PERCENT)) / 100;
+    unsigned level = skv_pressure_level(pressure);
+    level = level > DELAY_PERCENT ? level : DELAY_PERCENT;
+    rate = rate * (200 - 5 * ((level < 100 ? level : 100) - DELAY_PERCENT)) / 100;
     do {
         from = due > now ? due : now;
+        if (from - now > most_ns)
+            return from;
         next = from + bytes * SKV_NS_PER_S / rate;
         next = next < now + slice_ns ? next : now + slice_ns; /* one burst is not paid for longer than it lasts */
     } while (!atomic_compare_exchange_weak(&pressure->next_ns, &due, next));
+    return from;
+}
+
+static void delay(skv_pressure *pressure, size_t bytes, uint64_t slice_ns)
+{
+    uint64_t now = skv_now_ns(), from = take_share(pressure, bytes, now, slice_ns, UINT64_MAX);
     if (from > now + SHORTEST_NAP_NS)
         nap(pressure, from - now < slice_ns ? from - now : slice_ns);
 }
 
 skv_code skv_pressure_admit(skv_pressure *pressure, size_t bytes, uint64_t slice_ns)
 {
-    unsigned level;
     if (atomic_load_explicit(&pressure->unflushed_bytes, memory_order_relaxed) < pressure->delay_bytes)
         return SKV_OK;
-    level = skv_pressure_level(pressure);
-    if (level >= 100) {
+    if (skv_pressure_level(pressure) >= 100) {
         uint64_t end = skv_now_ns() + slice_ns, now;
         while (skv_pressure_level(pressure) >= 100 && (now = skv_now_ns()) < end) {
             unsigned seen = skv_event_read(&pressure->relieved);
@@ -72,8 +82,28 @@ skv_code skv_pressure_admit(skv_pressure *pressure, size_t bytes, uint64_t slice
         }
         return skv_pressure_level(pressure) >= 100 ? SKV_BUSY : SKV_OK;
     }
-    delay(pressure, bytes, level > DELAY_PERCENT ? level : DELAY_PERCENT, slice_ns);
+    delay(pressure, bytes, slice_ns);
     return SKV_OK;
+}
+
+skv_code skv_pressure_try(skv_pressure *pressure, size_t bytes, uint64_t *retry_ns)
+{
+    uint64_t now, turn;
+    *retry_ns = 0;
+    if (atomic_load_explicit(&pressure->unflushed_bytes, memory_order_relaxed) < pressure->delay_bytes)
+        return SKV_OK;
+    if (skv_pressure_level(pressure) >= 100) {
+        skv_code failure = atomic_load(&pressure->failure);
+        skv_event_notify(&pressure->wanted);
+        return failure == SKV_OK ? SKV_BUSY : failure;
+    }
+    now = skv_now_ns();
+    turn = take_share(pressure, bytes, now, LONGEST_DEBT_NS, SHORTEST_NAP_NS);
+    if (turn <= now + SHORTEST_NAP_NS)
+        return SKV_OK;
+    *retry_ns = turn - now;
+    atomic_fetch_add(&pressure->stall_ns, *retry_ns);
+    return SKV_BUSY;
 }
 
 void skv_pressure_add(skv_pressure *pressure, uint64_t bytes)
@@ -81,6 +111,12 @@ void skv_pressure_add(skv_pressure *pressure, uint64_t bytes)
     uint64_t before = atomic_fetch_add_explicit(&pressure->unflushed_bytes, bytes, memory_order_relaxed);
     if (before < pressure->flush_bytes && before + bytes >= pressure->flush_bytes)
         skv_event_notify(&pressure->wanted);
+}
+
+static void tell(skv_pressure *pressure)
+{
+    skv_event_notify(&pressure->relieved);
+    skv_notify_room(pressure->notifiers);
 }
 
 void skv_pressure_relieve(skv_pressure *pressure, uint64_t bytes, uint64_t spent_ns)
@@ -93,7 +129,7 @@ void skv_pressure_relieve(skv_pressure *pressure, uint64_t bytes, uint64_t spent
         atomic_store(&pressure->flush_rate, rate > SLOWEST_RATE ? rate : SLOWEST_RATE);
     }
     atomic_store(&pressure->failure, SKV_OK);
-    skv_event_notify(&pressure->relieved);
+    tell(pressure);
 }
 
 void skv_pressure_fail(skv_pressure *pressure, skv_code code, const skv_error *why)
@@ -102,7 +138,7 @@ void skv_pressure_fail(skv_pressure *pressure, skv_code code, const skv_error *w
     pressure->why = *why;
     skv_unlock(&pressure->why_lock);
     atomic_store(&pressure->failure, code);
-    skv_event_notify(&pressure->relieved);
+    tell(pressure);
 }
 
 void skv_pressure_forget(skv_pressure *pressure)

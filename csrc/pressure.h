@@ -4,6 +4,7 @@
 #define SKV_PRESSURE_H
 
 #include "error.h"
+#include "notify.h"
 #include "sync.h"
 
 typedef struct {
@@ -19,12 +20,15 @@ typedef struct {
     skv_error why;             /* explains the newest failure; under why_lock */
     skv_event relieved;
     skv_event wanted; /* for the flush loop */
+    skv_notifiers *notifiers; /* kept; NULL: nobody; told when writers may go on */
 } skv_pressure;
 
 void skv_pressure_create(skv_pressure *pressure, uint64_t budget_bytes);
 void skv_pressure_free(skv_pressure *pressure);
 /* Before an append of `bytes`. BUSY: still no room after slice_ns; FULL, IO, CORRUPT: there will be none, flushes fail. */
 skv_code skv_pressure_admit(skv_pressure *pressure, size_t bytes, uint64_t slice_ns);
+/* The same for who may not wait. BUSY: call again after *retry_ns, or, when that is 0, once there may be room. */
+skv_code skv_pressure_try(skv_pressure *pressure, size_t bytes, uint64_t *retry_ns);
 /* After it. */
 void skv_pressure_add(skv_pressure *pressure, uint64_t bytes);
 /* After a flush of `bytes` that took spent_ns. */

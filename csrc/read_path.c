@@ -171,7 +171,7 @@ static skv_code count_all(skv_parts *parts, uint64_t most, uint64_t *keys, uint6
     return code;
 }
 
-skv_code skv_read_count(skv_parts *parts, uint64_t *out, uint64_t *wait_seqno, skv_error *err)
+skv_code skv_read_count(skv_parts *parts, uint64_t slice_ns, uint64_t *out, uint64_t *wait_seqno, skv_error *err)
 {
     skv_code code = SKV_OK;
     unsigned seen = skv_event_read(&parts->flushed);
@@ -193,6 +193,7 @@ skv_code skv_read_count(skv_parts *parts, uint64_t *out, uint64_t *wait_seqno, s
     code = skv_pressure_failure(&parts->pressure, "cannot count the keys, a flush fails", err);
     if (code != SKV_OK)
         return code;
-    skv_event_wait(&parts->flushed, seen, SKV_SLICE_NS);
+    if (slice_ns)
+        skv_event_wait(&parts->flushed, seen, slice_ns);
     return SKV_AGAIN;
 }

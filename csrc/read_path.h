@@ -18,6 +18,6 @@ skv_code skv_read_snapshot(skv_snapshot *snapshot, skv_slice key, skv_read_use u
 skv_code skv_read_version(skv_parts *parts, skv_slice key, skv_read_use use, void *context, skv_version *out,
                           skv_error *err);
 /* Number of keys, exact at one moment: under concurrent writes the last step holds the log's lock. */
-skv_code skv_read_count(skv_parts *parts, uint64_t *out, uint64_t *wait_seqno, skv_error *err);
+skv_code skv_read_count(skv_parts *parts, uint64_t slice_ns, uint64_t *out, uint64_t *wait_seqno, skv_error *err);
 
 #endif

@@ -126,6 +126,7 @@ static skv_code open_parts(skv_store *store, bool create, skv_error *err)
     if (code != SKV_OK)
         return code;
     skv_log_retain(store->parts.log, store->in_force.retain_log_bytes);
+    skv_log_attach(store->parts.log, &store->parts.notifiers);
     store->parts.lanes = skv_alloc(manifest->shards * sizeof store->parts.lanes[0]);
     if (!store->parts.lanes)
         return skv_fail(err, SKV_NO_MEMORY, "out of memory");
@@ -245,7 +246,9 @@ skv_code skv_open(const skv_options *options, skv_store **out, skv_error *err)
     store->lmdb = options->lmdb;
     store->in_force = full;
     store->readonly = options->readonly != 0;
+    skv_notifiers_create(&store->parts.notifiers);
     skv_pressure_create(&store->parts.pressure, full.unflushed_bytes);
+    store->parts.pressure.notifiers = &store->parts.notifiers;
     code = open_store(store, options, err);
     if (code != SKV_OK) {
         atomic_store(&store->state, SKV_STATE_STOPPING);
@@ -269,6 +272,7 @@ static void wake_everybody(skv_store *store)
 
 skv_code skv_stop(skv_store *store, skv_error *err)
 {
+    skv_error closed;
     skv_code code;
     int open = SKV_STATE_OPEN;
     if (atomic_load(&store->forked))
@@ -285,6 +289,9 @@ skv_code skv_stop(skv_store *store, skv_error *err)
     wake_everybody(store);
     code = skv_log_wait(store->parts.log, UINT64_MAX, UINT64_MAX / 2, err);
     atomic_store(&store->last_durable, skv_log_durable(store->parts.log));
+    skv_notify_durable(&store->parts.notifiers, skv_log_durable(store->parts.log));
+    (void)skv_fail(&closed, SKV_CLOSED, "the store %s is closed", store->path);
+    skv_notify_over(&store->parts.notifiers, &closed);
     return code;
 }
 
@@ -329,6 +336,7 @@ void skv_free(skv_store *store)
             (void)skv_close(store, &ignored);
         if (atomic_load(&store->state) != SKV_STATE_CLOSED)
             free_parts(store);
+        skv_notifiers_free(&store->parts.notifiers);
     }
     skv_release(store->path);
     skv_release(store);

@@ -208,33 +208,54 @@ static skv_code refuse_full(skv_parts *parts, skv_error *err)
     return skv_fail(err, SKV_BUSY, "the budget of unflushed bytes is used up, flushing is too slow");
 }
 
-skv_code skv_write_append(skv_parts *parts, skv_write *write, skv_error *err)
+/* The room that was there before anybody looked: what appears meanwhile is not missed. */
+static skv_code admit(skv_parts *parts, size_t bytes, skv_io *io)
+{
+    skv_code code;
+    io->room = skv_notify_room_read(&parts->notifiers);
+    code = skv_io_no_wait(io) ? skv_pressure_try(&parts->pressure, bytes, &io->retry_ns)
+                              : skv_pressure_admit(&parts->pressure, bytes, SKV_SLICE_NS);
+    if (code != SKV_OK && skv_io_no_wait(io) && io->retry_ns)
+        return skv_fail(&io->error, code, "most of the budget of unflushed bytes is used up, writers are slowed down");
+    return code == SKV_OK ? SKV_OK : refuse_full(parts, &io->error);
+}
+
+skv_code skv_write_append(skv_parts *parts, skv_write *write, skv_io *io)
 {
     size_t bytes = prepare(parts, write);
     uint64_t end = 0, now;
-    skv_code code = skv_pressure_admit(&parts->pressure, bytes, SKV_SLICE_NS);
-    if (code != SKV_OK)
-        return refuse_full(parts, err);
-    for (;;) {
+    skv_code code = admit(parts, bytes, io);
+    while (code == SKV_OK) {
         unsigned seen = skv_log_room_read(parts->log);
-        code = SKV_OK;
         skv_log_lock(parts->log);
         if (write->conditions)
             code = skv_conditions_check(parts, write->conditions);
         if (code == SKV_OK)
-            code = append_all(parts, write, bytes, err);
+            code = append_all(parts, write, bytes, &io->error);
         skv_log_unlock(parts->log);
+        io->seqno = write->seqno;
         if (code != SKV_BUSY)
             return code;
         now = skv_now_ns();
         end = end ? end : now + SKV_SLICE_NS;
-        if (now >= end)
-            return skv_fail(err, code, "no log segment is ready");
+        if (now >= end || skv_io_no_wait(io))
+            return skv_fail(&io->error, code, "no log segment is ready");
         skv_log_room_wait(parts->log, seen, end - now);
+        code = SKV_OK;
     }
+    return code;
 }
 
-skv_code skv_write_wait(skv_parts *parts, uint64_t seqno, int ack, skv_error *err)
+skv_code skv_answer_wait(skv_parts *parts, uint64_t seqno, skv_io *io)
 {
-    return ack == SKV_ACK_DISK ? skv_log_wait(parts->log, seqno, SKV_SLICE_NS, err) : SKV_OK;
+    skv_code code = skv_log_wait(parts->log, seqno, skv_io_no_wait(io) ? 0 : SKV_SLICE_NS, &io->error);
+    if (code != SKV_AGAIN || !skv_io_no_wait(io))
+        return code;
+    io->wait_seqno = seqno > io->wait_seqno ? seqno : io->wait_seqno;
+    return SKV_OK;
+}
+
+skv_code skv_write_wait(skv_parts *parts, uint64_t seqno, int ack, skv_io *io)
+{
+    return ack == SKV_ACK_DISK ? skv_answer_wait(parts, seqno, io) : SKV_OK;
 }

@@ -4,6 +4,7 @@
 
 #include "condition.h"
 #include "io.h"
+#include "io.h"
 #include "parts.h"
 
 /* How long a call waits before it lets its caller look for signals. */
@@ -34,8 +35,11 @@ skv_code skv_write_check(skv_slice key, size_t value_bytes, skv_io *io);
 skv_code skv_write_check_ttl(uint64_t ttl_ms, skv_error *err);
 /* Append, if all conditions hold at that moment. BUSY, FULL, POISONED, NO_MEMORY; CONFLICT and AGAIN without a text, as
  * skv_conditions_check: atomic_path.h looks at the keys. */
-skv_code skv_write_append(skv_parts *parts, skv_write *write, skv_error *err);
-/* Wait one slice for the ack of seqno. OK, AGAIN, POISONED. */
-skv_code skv_write_wait(skv_parts *parts, uint64_t seqno, int ack, skv_error *err);
+skv_code skv_write_append(skv_parts *parts, skv_write *write, skv_io *io);
+/* What an answer rests on has to be durable before it is given: wait a slice for it. A workspace that does not wait notes
+ * it in io->wait_seqno, for its caller to see to, and goes on. OK, AGAIN, POISONED. */
+skv_code skv_answer_wait(skv_parts *parts, uint64_t seqno, skv_io *io);
+/* The same for the ack of a write. */
+skv_code skv_write_wait(skv_parts *parts, uint64_t seqno, int ack, skv_io *io);
 
 #endif

@@ -47,6 +47,23 @@ def rows(
     values: bool,
 ) -> Iterator[Any]:
     """Begin a scan now and return the iterator over its rows."""
+    # Per row there is no Python frame: chain and zip run in C, and zip uses its tuple again.
+    return chain.from_iterable(
+        blocks(engine, snapshot, limits, reverse=reverse, limit=limit, values=values)
+    )
+
+
+def blocks(
+    engine: Engine,
+    snapshot: Any,
+    limits: tuple[bytes | None, bytes | None],
+    *,
+    reverse: bool,
+    limit: int | None,
+    values: bool,
+    most_rows: int = MOST_ROWS,
+) -> Iterator[Iterable[Any]]:
+    """Begin a scan now and return the iterator over blocks of its rows."""
     if limit is not None and (not isinstance(limit, int) or isinstance(limit, bool)):
         raise TypeError(f"limit must be an int, not {type(limit).__name__}")
     if limit is not None and limit < 0:
@@ -55,13 +72,13 @@ def rows(
     if limit == 0 or stop == b"" or (start is not None and stop is not None and start >= stop):
         return iter(())
     flags = (_native.REVERSE if reverse else 0) | (0 if values else _native.KEYS_ONLY)
-    # Per row there is no Python frame: chain and zip run in C, and zip uses its tuple again.
-    return chain.from_iterable(
-        _blocks(engine, engine.open_scan(snapshot, start, stop, flags), limit, 2 if values else 1)
-    )
+    scan = engine.open_scan(snapshot, start, stop, flags)
+    return _blocks(engine, scan, limit, 2 if values else 1, most_rows)
 
 
-def _blocks(engine: Engine, scan: Any, limit: int | None, width: int) -> Iterator[Iterable[Any]]:
+def _blocks(
+    engine: Engine, scan: Any, limit: int | None, width: int, most_rows: int
+) -> Iterator[Iterable[Any]]:
     most = FIRST_ROWS
     try:
         while limit is None or limit > 0:
@@ -72,6 +89,6 @@ def _blocks(engine: Engine, scan: Any, limit: int | None, width: int) -> Iterato
             if limit is not None:
                 limit -= len(block) // width
             yield block if width == 1 else zip(*[iter(block)] * 2, strict=True)
-            most = min(2 * most, MOST_ROWS)
+            most = min(2 * most, most_rows)
     finally:
         _native.release(scan)

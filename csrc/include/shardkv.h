@@ -83,8 +83,12 @@ typedef struct {
 
 /* Flags of a workspace, set by the caller. */
 #define SKV_IO_RESERVED 1 /* its calls may read, write and scan reserved keys, too; counts leave them out all the same */
+#define SKV_IO_NO_WAIT 2  /* its calls never wait, for callers that run an event loop */
 
-/* A caller's workspace: one call at a time, any thread. data holds the bytes a call returns; it grows as needed. */
+/* A caller's workspace: one call at a time, any thread. data holds the bytes a call returns; it grows as needed.
+ * With NO_WAIT, what has to be durable before the caller may use an answer, its write's ack included, is raised into
+ * wait_seqno, which the caller clears; BUSY, and AGAIN of count and flush_upto, mean: call again after retry_ns, or, when
+ * that is 0, once there may be room (see notifiers). */
 typedef struct {
     skv_error error;
     uint64_t seqno;
@@ -95,6 +99,9 @@ typedef struct {
     uint64_t version;    /* of the record that was read, or that a condition met; 0: absent */
     uint64_t expires_ms; /* likewise; 0: never */
     int64_t number;      /* what skv_incr made */
+    uint64_t wait_seqno;
+    uint64_t retry_ns;
+    uint64_t room;
 } skv_io;
 
 /* One put of many. */
@@ -117,6 +124,7 @@ typedef struct skv_store skv_store;
 typedef struct skv_snapshot skv_snapshot;
 typedef struct skv_scan skv_scan;
 typedef struct skv_feed skv_feed;
+typedef struct skv_notifier skv_notifier;
 
 /* path: the store directory. lmdb: kept until skv_free. weights: one per shard, or NULL for equal ones.
  * shards 0 adopts what is stored (8 for a new store). map_bytes: first size of a shard's map, 0 for the default. */
@@ -243,13 +251,30 @@ skv_code skv_touch(skv_store *store, const char *key, size_t key_bytes, const sk
  * condition. */
 skv_code skv_apply_if(skv_store *store, const char *blob, size_t blob_bytes, const skv_terms *terms, skv_io *io);
 
-/* Wait until seqno is durable, at most slice_ms. OK, AGAIN, POISONED (outcome unknown), CLOSED. */
+/* Wait until seqno is durable, at most slice_ms; 0 only has the loop sync it. OK, AGAIN, POISONED (outcome unknown), CLOSED. */
 skv_code skv_wait(skv_store *store, uint64_t seqno, uint32_t slice_ms, skv_io *io);
 /* Newest appended, newest durable seqno. */
 uint64_t skv_last_seqno(skv_store *store);
 uint64_t skv_durable_seqno(skv_store *store);
 /* Ask for everything up to seqno to be flushed; then wait for it, at most slice_ms. OK, AGAIN, POISONED, CLOSED, FULL. */
 skv_code skv_flush_upto(skv_store *store, uint64_t seqno, uint32_t slice_ms, skv_io *io);
+/* Ask for it alone, and for earlier failures to be forgotten; flush_upto with slice_ms 0 then looks how far it is. */
+skv_code skv_flush_start(skv_store *store, uint64_t seqno, skv_io *io);
+
+/* -- notifiers: waiting without a thread, one for each event loop ---------------------------------------------------- */
+
+/* owned: skv_notifier_free, before its store's skv_free. CLOSED, FORKED, IO, NO_MEMORY. */
+skv_code skv_notifier_open(skv_store *store, skv_notifier **out, skv_error *err);
+void skv_notifier_free(skv_notifier *notifier);
+/* A descriptor that polls readable after a signal, until skv_notifier_read. */
+int skv_notifier_fd(const skv_notifier *notifier);
+/* Ask for one signal when seqno is durable, or nothing more will be. AGAIN: it will come. OK: read at once. FORKED.
+ * One thread at a time arms one notifier; a second arming replaces the first. */
+skv_code skv_notifier_arm(skv_notifier *notifier, uint64_t seqno, skv_error *err);
+/* The same for room; `room` is the io's, after a call that found none. Beside the other. */
+skv_code skv_notifier_arm_room(skv_notifier *notifier, uint64_t room, skv_error *err);
+/* Take the signal; *durable_seqno: out. OK, or why nothing more will become durable: POISONED, CLOSED, FORKED. */
+skv_code skv_notifier_read(skv_notifier *notifier, uint64_t *durable_seqno, skv_error *err);
 
 /* -- reading -------------------------------------------------------------------------------------------------------- */
 

@@ -33,8 +33,11 @@ static skv_io *take(calls *self)
     skv_io *io;
     if (!self->store)
         return NULL;
-    if (self->idle_count)
-        return self->idle[--self->idle_count];
+    if (self->idle_count) {
+        io = self->idle[--self->idle_count];
+        io->wait_seqno = 0;
+        return io;
+    }
     io = skv_io_new(WORKSPACE_BYTES);
     if (io)
         io->flags = self->flags;
@@ -68,7 +71,9 @@ static PyObject *calls_get(PyObject *object, PyObject *key)
         n = skv_get(self->store, NULL, data, bytes, io);
         Py_END_ALLOW_THREADS
     }
-    if (n >= 0)
+    if (io->wait_seqno)
+        value = Py_NewRef(Py_NotImplemented);
+    else if (n >= 0)
         value = PyBytes_FromStringAndSize((const char *)io->data, (Py_ssize_t)n);
     else
         value = Py_NewRef(n == SKV_NOT_FOUND ? Py_None : Py_NotImplemented);
@@ -131,11 +136,11 @@ static PyType_Spec ticket_spec = {"shardkv._calls.TicketBase", sizeof(ticket), 0
 /* -- put ------------------------------------------------------------------------------------------------------------ */
 
 /* The seqno when all is done; minus the seqno when it has to be waited for; 0 when nothing was appended. */
-static PyObject *outcome(int64_t code, uint64_t seqno)
+static PyObject *outcome(int64_t code, const skv_io *io)
 {
-    if (code >= 0)
-        return PyLong_FromUnsignedLongLong(seqno);
-    return PyLong_FromLongLong(code == SKV_AGAIN ? -(long long)seqno : 0);
+    if (code >= 0 && !io->wait_seqno)
+        return PyLong_FromUnsignedLongLong(io->seqno);
+    return PyLong_FromLongLong(code >= 0 || code == SKV_AGAIN ? -(long long)io->seqno : 0);
 }
 
 /* args: key and value. False: they are not plain bytes, or memory is out; io is then NULL. */
@@ -166,7 +171,7 @@ static PyObject *calls_put(PyObject *object, PyObject *const *args, Py_ssize_t c
     int64_t code;
     if (count != 3 || !put_plain((calls *)object, args, (int)PyLong_AsLong(args[2]), &io, &code))
         return PyLong_FromLong(0);
-    result = outcome(code, io->seqno);
+    result = outcome(code, io);
     give((calls *)object, io);
     return result;
 }
@@ -238,7 +243,7 @@ static PyObject *put_held(calls *self, const skv_put_item *pairs, Py_ssize_t cou
     Py_BEGIN_ALLOW_THREADS
     code = skv_put_pairs(self->store, pairs, (uint32_t)count, ack, io);
     Py_END_ALLOW_THREADS
-    result = outcome(code, io->seqno);
+    result = outcome(code, io);
     give(self, io);
     return result;
 }

@@ -35,6 +35,7 @@ from shardkv._native.looking import (
     ring_pick,
     snapshot_seqno,
 )
+from shardkv._native.looping import Notifier, NotYet, Unwaiting
 
 __all__ = [
     "BATCH_BYTES_MAX",
@@ -56,7 +57,10 @@ __all__ = [
     "VALUE_BYTES_MAX",
     "Calls",
     "Engine",
+    "NotYet",
+    "Notifier",
     "TicketBase",
+    "Unwaiting",
     "Workspace",
     "as_bytes",
     "close_feed",

@@ -53,7 +53,7 @@ static void test_waiting_makes_durable_what_was_appended_and_no_more(void)
     CHECK_OK(skv_log_wait(log, 1, SLICE, &err), &err);
     CHECK_EQ(skv_log_durable(log), 3); /* one sync takes all that is there */
     logs_append(log, 1, 1);
-    CHECK_OK(skv_log_wait(log, 3, 0, &err), &err);
+    CHECK_OK(skv_log_wait(log, 3, SKV_NS_PER_S, &err), &err);
     CHECK_EQ(skv_log_durable(log), 3);
     CHECK_OK(skv_log_wait(log, 1000, SLICE, &err), &err);
     CHECK_EQ(skv_log_durable(log), 4);

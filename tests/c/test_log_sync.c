@@ -78,7 +78,7 @@ static skv_code write_with_fault(long nth, skv_fault fault, bool sticky, bool *m
     skv_os_fail(nth, fault, EIO, sticky);
     acked = write_groups(log, &code, &err);
     if (code != SKV_OK && skv_log_health(log, NULL) == SKV_POISONED)
-        CHECK_EQ(skv_log_wait(log, skv_log_last(log), 0, NULL), skv_log_last(log) > acked ? SKV_POISONED : SKV_OK);
+        CHECK_EQ(skv_log_wait(log, skv_log_last(log), SKV_NS_PER_S, NULL), skv_log_last(log) > acked ? SKV_POISONED : SKV_OK);
     *met = skv_os_calls() >= nth;
     skv_os_fail(0, SKV_FAULT_NONE, 0, 0);
     skv_log_free(log);
@@ -127,7 +127,7 @@ static void test_the_first_failure_is_the_one_that_is_told(void)
     skv_log *log = logs_found(dir, logs_small);
     logs_append(log, 1, 1);
     skv_os_fail(1, SKV_FAULT_ERROR, ENOSPC, 0);
-    CHECK_EQ(skv_log_wait(log, 1, 0, &err), SKV_POISONED);
+    CHECK_EQ(skv_log_wait(log, 1, SKV_NS_PER_S, &err), SKV_POISONED);
     skv_os_fail(1, SKV_FAULT_ERROR, EIO, 1);
     CHECK_EQ(skv_log_tend(log, &err), SKV_POISONED);
     CHECK_EQ(err.sys_errno, ENOSPC);
@@ -163,6 +163,37 @@ static void test_a_side_file_that_cannot_be_written_poisons(void)
     }
 }
 
+static void test_who_may_not_wait_has_it_synced_by_the_loop(void)
+{
+    int dir = scratch_make(PLACE);
+    skv_error err = {0};
+    skv_notifiers all = {0};
+    skv_log *log = logs_found(dir, logs_small);
+    skv_notifiers_create(&all);
+    skv_log_attach(log, &all);
+    logs_append(log, 1, 5);
+    skv_os_fail(1, SKV_FAULT_ERROR, EIO, 1); /* a call of the system would be seen */
+    CHECK_EQ(skv_log_wait(log, 5, 0, &err), SKV_AGAIN);
+    CHECK_EQ(skv_log_wait(log, UINT64_MAX, 0, &err), SKV_AGAIN);
+    CHECK_EQ(skv_os_calls(), 0);
+    skv_os_fail(0, SKV_FAULT_NONE, 0, 0);
+    skv_log_sync_round(log, skv_log_sync_read(log), SKV_NS_PER_S);
+    CHECK_OK(skv_log_wait(log, 5, 0, &err), &err);
+    CHECK_EQ(atomic_load(&all.durable), 5);
+    CHECK(!atomic_load(&all.over));
+    logs_append(log, 1, 1);
+    skv_os_fail(1, SKV_FAULT_ERROR, EIO, 0);
+    CHECK_EQ(skv_log_wait(log, 6, SKV_NS_PER_S, &err), SKV_POISONED);
+    CHECK_EQ(skv_log_wait(log, 6, 0, &err), SKV_POISONED);
+    CHECK_EQ(atomic_load(&all.durable), 5);
+    CHECK(atomic_load(&all.over));
+    CHECK_EQ(all.why.sys_errno, EIO);
+    skv_os_fail(0, SKV_FAULT_NONE, 0, 0);
+    skv_log_free(log);
+    skv_notifiers_free(&all);
+    scratch_remove(dir, PLACE);
+}
+
 int main(void)
 {
     RUN(test_a_failed_sync_poisons_and_is_never_tried_again);
@@ -171,5 +202,6 @@ int main(void)
     RUN(test_an_interrupted_call_gives_no_false_ack);
     RUN(test_the_first_failure_is_the_one_that_is_told);
     RUN(test_a_side_file_that_cannot_be_written_poisons);
+    RUN(test_who_may_not_wait_has_it_synced_by_the_loop);
     return 0;
 }

@@ -86,6 +86,40 @@ static void test_a_full_budget_is_busy_after_a_slice(void)
     CHECK_EQ(skv_pressure_admit(&pressure, 1, 0), SKV_BUSY);
 }
 
+static void test_who_may_not_wait_is_told_when_to_come_again(void)
+{
+    skv_pressure pressure = {0};
+    uint64_t retry_ns = 1, stalled;
+    skv_pressure_create(&pressure, BUDGET);
+    CHECK_EQ(skv_pressure_try(&pressure, 1 << 20, &retry_ns), SKV_OK);
+    CHECK_EQ(retry_ns, 0);
+    skv_pressure_add(&pressure, percent(95));
+    CHECK_EQ(skv_pressure_try(&pressure, (size_t)1 << 36, &retry_ns), SKV_OK); /* the first of a burst goes on */
+    CHECK_EQ(skv_pressure_try(&pressure, 1, &retry_ns), SKV_BUSY);
+    CHECK(retry_ns > 0 && retry_ns <= 100 * SKV_NS_PER_MS);
+    stalled = atomic_load(&pressure.stall_ns);
+    CHECK(stalled > 0);
+    skv_pressure_add(&pressure, percent(10));
+    CHECK_EQ(skv_pressure_try(&pressure, 1, &retry_ns), SKV_BUSY);
+    CHECK_EQ(retry_ns, 0); /* room, not time, is what lacks */
+    skv_pressure_fail(&pressure, SKV_FULL, &(skv_error){0});
+    CHECK_EQ(skv_pressure_try(&pressure, 1, &retry_ns), SKV_FULL);
+}
+
+static void test_relief_and_its_failure_are_told_to_notifiers(void)
+{
+    skv_notifiers all = {0};
+    skv_pressure pressure = {.notifiers = &all};
+    skv_notifiers_create(&all);
+    skv_pressure_create(&pressure, BUDGET);
+    skv_pressure_add(&pressure, BUDGET);
+    skv_pressure_relieve(&pressure, BUDGET, 1);
+    CHECK_EQ(skv_notify_room_read(&all), 1);
+    skv_pressure_fail(&pressure, SKV_IO, &(skv_error){0});
+    CHECK_EQ(skv_notify_room_read(&all), 2);
+    skv_notifiers_free(&all);
+}
+
 static void *relieve(void *context)
 {
     skv_pressure *pressure = context;
@@ -165,6 +199,8 @@ int main(void)
     RUN(test_a_full_budget_is_busy_after_a_slice);
     RUN(test_a_flush_lets_the_held_go_on_and_its_failure_tells_them_why);
     RUN(test_a_flush_that_succeeds_takes_a_failure_back);
+    RUN(test_who_may_not_wait_is_told_when_to_come_again);
+    RUN(test_relief_and_its_failure_are_told_to_notifiers);
     RUN(test_the_rate_follows_large_flushes_only);
     return 0;
 }

@@ -14,6 +14,7 @@ LEVELS = {
     "ground": "error memory bytes hash radix record frame format msgpack number io",
     "world": "os sync lmdb_api",
     "the clock": "clock",
+    "what parts tell": "notify",
     "parts": """ring segment log log_state log_pool log_sync log_scan log_find log_read
         log_retire mark manifest pressure
         shard shard_state shard_read shard_apply""",
@@ -25,7 +26,7 @@ LEVELS = {
     "paths that take another": "read_path scan_path flush_path batch",
     "paths that take two": "atomic_path",
     "house": "store birth loops",
-    "contract": "api_read api_write api_atomic api_changes api_stats",
+    "contract": "api_read api_write api_atomic api_changes api_stats api_notify",
 }
 # Neighbours on one level that may know each other, as long as no circle comes of it.
 FAMILIES = (
@@ -43,6 +44,7 @@ ONLY_IN_HEADERS = {
     "dlfcn.h": "lmdb_api",
     "fcntl.h": "os",
     "dirent.h": "os",
+    "sys/eventfd.h": "os",
     "sys/file.h": "os",
     "sys/mman.h": "os",
     "sys/random.h": "os",
@@ -62,8 +64,9 @@ ONLY_IN_CALLS = {
         madvise posix_madvise mlock ftruncate truncate fallocate posix_fallocate posix_fadvise
         rename renameat renameat2 link linkat symlink unlink unlinkat remove mkdir mkdirat rmdir
         opendir fdopendir readdir closedir stat fstat fstatat lstat statx statfs fstatfs statvfs
-        fstatvfs access faccessat fcntl ioctl flock lockf dup dup2 pipe pipe2 eventfd getrandom
-        fopen fdopen freopen fclose fread fwrite fflush chmod fchmod sendfile copy_file_range""",
+        fstatvfs access faccessat fcntl ioctl flock lockf dup dup2 pipe pipe2 eventfd eventfd_read
+        eventfd_write getrandom fopen fdopen freopen fclose fread fwrite fflush chmod fchmod sendfile
+        copy_file_range""",
     "os sync": "syscall",
     "sync": "pthread_* sem_* nanosleep clock_nanosleep clock_gettime gettimeofday time sched_yield",
     "memory": """malloc calloc realloc reallocarray free strdup strndup aligned_alloc memalign

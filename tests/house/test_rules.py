@@ -124,6 +124,7 @@ GOOD = [
     ),
     python_rules.python_words("a.py", "head = text.partition(':')"),
     python_rules.sleeps("tests/a.py", "event.wait(1)"),
+    python_rules.sleeps("tests/a.py", "await asyncio.sleep(0)"),
     format_rules.field_tables("csrc/FORMAT.md", "| offset | bytes | name |"),
     format_rules.contract_marks("shardkv.h", f"{BEGIN}\nint a;\n{END}"),
 ]

@@ -30,6 +30,15 @@ PER_FILE: dict[tuple[str, ...], tuple[Checker, ...]] = {
         python_rules.python_words,
         format_rules.one_contract,
     ),
+    ("shardkv/aio/*.py",): (
+        python_rules.function_budget,
+        python_rules.file_budget,
+        python_rules.broad_except,
+        python_rules.core_only_in_native,
+        python_rules.bytes_only_in_c,
+        python_rules.module_state,
+        python_rules.python_words,
+    ),
     ("bench/**/*.py",): (
         python_rules.function_budget,
         python_rules.file_budget,
@@ -39,7 +48,9 @@ PER_FILE: dict[tuple[str, ...], tuple[Checker, ...]] = {
     ("csrc/python/*.c",): (c_rules.file_budget, c_rules.function_budget),
     ("tests/**/*.c",): (c_rules.test_function_budget,),
     TESTS: (python_rules.sleeps,),
-    (*C, *PACKAGE, *TESTS, "bench/**/*.py", "Makefile"): (python_rules.leftovers,),
+    (*C, *PACKAGE, "shardkv/aio/*.py", *TESTS, "bench/**/*.py", "Makefile"): (
+        python_rules.leftovers,
+    ),
     ("*.md", "[a-z]*/**/*.md"): (format_rules.field_tables,),
     ("csrc/include/shardkv.h",): (format_rules.contract_marks,),
 }

@@ -1,0 +1,212 @@
+"""One event loop's line to a store: who waits for what, served in the order in which they came."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from functools import partial
+from typing import ParamSpec, TypeVar
+
+from shardkv._native import Notifier, NotYet, Unwaiting
+from shardkv.errors import OverloadedError
+from shardkv.store import Store
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class View(Store):
+    """The synchronous store, over an engine that never waits: what it would wait for is owed or raised."""
+
+    def __init__(self, store: Store, engine: Unwaiting) -> None:
+        vars(self).update(vars(store))
+        self._engine = engine  # type: ignore[assignment]
+        self._bind(engine.calls)
+
+    def __del__(self) -> None:
+        """The store that was opened is the one to be closed."""
+
+
+class Line:
+    """What one loop shares with one store: a notifier, and the futures of the tasks that wait. The loop's thread alone.
+
+    Attributes:
+        waiting: (seqno, future) in the order of arrival; served from the front, so that one arming is enough.
+        armed: a signal will come that serves the front.
+        crowd: how many tasks wait for room; who comes later waits behind them.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, store: Store) -> None:
+        self.loop = loop
+        self.engine = Unwaiting(store._live())
+        self.debt = self.engine.debt
+        self.view = View(store, self.engine)
+        self.put, self.get = self.engine.calls.put, self.engine.calls.get
+        self.waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
+        self.armed = False
+        self.crowd = 0
+        self._timeout = store._timeout
+        self._turn = asyncio.Lock()
+        self._roomless: list[tuple[int, asyncio.Future[None]]] = []
+        self._retired = self._shut = False
+        self._notifier = Notifier(self.engine)
+        loop.add_reader(self._notifier.fd, self._signalled)
+
+    # -- durability
+
+    def arm(self) -> None:
+        """See to it that the front of those who wait is served."""
+        self.armed = True
+        if not self._notifier.arm(self.waiting[0][0]):
+            self.loop.call_soon(self._signalled)
+
+    async def durable(self, seqno: int) -> None:
+        """Wait until seqno is durable.
+
+        Raises: PoisonedError, ClosedError.
+        """
+        future = self.loop.create_future()
+        self.waiting.append((seqno, future))
+        if not self.armed:
+            self.arm()
+        await future
+
+    def _signalled(self) -> None:
+        if self._shut:
+            return
+        durable, waiting = self._notifier.read(), self.waiting
+        while waiting and waiting[0][0] <= durable:
+            future = waiting.popleft()[1]
+            if not future.done():
+                future.set_result(None)
+        self._tell_roomless()
+        if self._notifier.failure() is not None:
+            self._give_up(durable)
+        elif waiting:
+            self.arm()
+        else:
+            self.armed = False
+        if self._retired and not waiting:
+            self.shut()
+
+    def _give_up(self, durable: int) -> None:
+        """Nothing more will become durable: everybody is told now, and whoever comes later."""
+        self.armed = False
+        while self.waiting:
+            seqno, future = self.waiting.popleft()
+            if future.done():
+                continue
+            failure = self._notifier.failure()
+            if seqno <= durable or failure is None:
+                future.set_result(None)
+            else:
+                future.set_exception(failure)
+
+    # -- calls
+
+    async def read(self, call: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        """Make a call that reads; return its answer once that may be shown."""
+        debt = self.debt
+        while True:
+            debt.seqno = 0
+            try:
+                answer = call(*args, **kwargs)
+            except NotYet as raised:
+                later = raised
+            else:
+                break
+            await self._pause(later)
+        if debt.seqno:
+            await self.durable(debt.seqno)
+        return answer
+
+    async def write(self, call: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        """Make a call that writes; return its answer once it is as durable as it shall be.
+
+        Cancelled before it was appended, nothing is written; afterwards it stays and becomes durable.
+        Raises: OverloadedError; what the call raises.
+        """
+        debt = self.debt
+        debt.seqno = 0
+        if self.crowd:
+            answer = await self._queue(partial(call, *args, **kwargs))
+        else:
+            try:
+                answer = call(*args, **kwargs)
+            except NotYet:
+                answer = await self._queue(partial(call, *args, **kwargs))
+        if debt.seqno:
+            await self.durable(debt.seqno)
+        return answer
+
+    async def _queue(self, call: Callable[[], R]) -> R:
+        """Wait for room, one after the other. Between the call and the return nothing else of the loop runs."""
+        debt = self.debt
+        self.crowd += 1
+        why = "others wait for it"
+        try:
+            async with asyncio.timeout(self._timeout) as limit, self._turn:
+                while True:
+                    debt.seqno = 0
+                    try:
+                        return call()
+                    except NotYet as raised:
+                        later = raised
+                    why = str(later.why)
+                    await self._pause(later)
+        except TimeoutError:
+            if not limit.expired():
+                raise
+            raise OverloadedError(
+                f"no room for the write within {self._timeout:g} s: {why}; nothing was written"
+            ) from None
+        finally:
+            self.crowd -= 1
+
+    # -- room
+
+    async def _pause(self, later: NotYet) -> None:
+        """Let the time pass that the engine asked for, or until there may be room."""
+        future = self.loop.create_future()
+        if later.retry_s:
+            timer = self.loop.call_later(later.retry_s, _wake, future)
+            try:
+                await future
+            finally:
+                timer.cancel()
+        elif self._notifier.arm_room(later.room):
+            self._roomless.append((later.room, future))
+            await future
+        else:
+            await asyncio.sleep(0)
+
+    def _tell_roomless(self) -> None:
+        still, self._roomless = self._roomless, []
+        for room, future in still:
+            if future.done():
+                continue
+            if not self._retired and self._notifier.arm_room(room):
+                self._roomless.append((room, future))
+            else:
+                future.set_result(None)
+
+    # -- the end
+
+    def retire(self) -> None:
+        """Let go of the descriptor as soon as nobody waits."""
+        if not self._retired:
+            self._retired = True
+            self._signalled()
+
+    def shut(self) -> None:
+        """Let go of the descriptor."""
+        self._shut = True
+        if not self.loop.is_closed():
+            self.loop.remove_reader(self._notifier.fd)
+        self._notifier.close()
+
+
+def _wake(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)

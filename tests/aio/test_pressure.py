@@ -1,0 +1,69 @@
+"""Back-pressure awaits: writers wait for room in turn, the loop goes on, and nothing of a refused write is there."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aio.loops import Run, stored
+
+import shardkv
+import shardkv.aio
+
+BUDGET = 1 << 20
+OPTIONS: dict[str, Any] = {"unflushed_bytes": BUDGET, "segment_bytes": (65536, 1 << 20)}
+
+
+def test_writers_beyond_the_budget_are_held_and_the_loop_goes_on(run: Run[Any], path: Path) -> None:
+    async def main() -> None:
+        turns, over = 0, False
+
+        async def other() -> None:
+            nonlocal turns
+            while not over:
+                turns += 1
+                await asyncio.sleep(0)
+
+        async def write(number: int) -> int:
+            longest = 0
+            for turn in range(20):
+                before = turns
+                ack = "memory" if number % 2 else "disk"
+                await store.put(b"%d-%d" % (number, turn), bytes(20_000), ack=ack)
+                longest = max(longest, turns - before)
+            return longest
+
+        async with shardkv.aio.open(path, shards=2, **OPTIONS) as store:
+            task = asyncio.create_task(other())
+            longest = await asyncio.gather(*(write(number) for number in range(20)))
+            over = True
+            await task
+            stats = await store.stats()
+            assert max(longest) > 10, "nobody was held while others ran"
+            assert stats.seqno == 20 * 20
+            assert stats.stall_s > 0
+            assert stats.unflushed_bytes <= BUDGET + 21_000
+
+    run(main())
+    assert len(stored(path)) == 400
+
+
+@pytest.mark.parametrize("size", [BUDGET, 4 * BUDGET])
+def test_a_write_larger_than_the_whole_budget_gets_through(
+    run: Run[Any], path: Path, size: int
+) -> None:
+    async def main() -> None:
+        async with shardkv.aio.open(path, shards=1, **OPTIONS) as store:
+            for turn in range(3):
+                await store.put(b"%d" % turn, bytes([turn]) * size, ack="memory")
+            assert await store.get(b"2") == bytes([2]) * size
+            await asyncio.gather(*(store.put(b"%d" % n, bytes(size)) for n in range(4)))
+            async with store.batch() as batch:
+                batch.put(b"a", bytes(size))
+                batch.put(b"b", bytes(size))
+            tally = await store.delete_many([b"a", b"b", b"c", b"0"])
+            assert tally == 3
+
+    run(main())
