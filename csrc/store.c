@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "bytes.h"
 #include "flush_path.h"
@@ -12,6 +11,7 @@
 #include "replay_path.h"
 #include "snapshot.h"
 
+#define SHARDS_DEFAULT 8
 #define SEGMENT_BYTES_MIN ((uint64_t)4 << 20)
 #define SEGMENT_BYTES_MAX ((uint64_t)64 << 20)
 #define SEGMENT_BYTES_LEAST ((uint64_t)64 << 10)
@@ -65,27 +65,7 @@ static skv_code look_first(const skv_store *store, const skv_options *options, s
 {
     if (skv_manifest_exists(store->dir) || skv_os_exists(store->dir, SKV_BIRTH_NAME))
         return SKV_OK;
-    return options->create ? skv_birth_refuse(store, err) : no_store(store, err);
-}
-
-static skv_code take_lock(skv_store *store, skv_error *err)
-{
-    char text[24] = {0};
-    uint64_t bytes = 0;
-    skv_code code = skv_os_open(store->dir, SKV_LOCK_NAME, SKV_OPEN_CREATE, &store->lock_fd, err);
-    if (code != SKV_OK)
-        return code;
-    code = skv_os_lock(store->lock_fd, SKV_LOCK_NAME, err);
-    if (code == SKV_OK) {
-        int length = snprintf(text, sizeof text, "%-20ld\n", skv_os_process_id());
-        return skv_os_write(store->lock_fd, SKV_LOCK_NAME, text, (size_t)length, 0, err);
-    }
-    if (code != SKV_NOT_FOUND)
-        return code;
-    if (skv_os_size(store->lock_fd, SKV_LOCK_NAME, &bytes, NULL) == SKV_OK && bytes >= 20)
-        (void)skv_os_read(store->lock_fd, SKV_LOCK_NAME, text, 20, 0, NULL);
-    return skv_fail_at(err, SKV_LOCKED, SKV_LOCK_NAME, strtoull(text, NULL, 10), 0,
-                       "the store %s is open in process %llu", store->path, strtoull(text, NULL, 10));
+    return options->create ? skv_home_refuse(store->dir, store->path, err) : no_store(store, err);
 }
 
 /* -- parts ---------------------------------------------------------------------------------------------------------- */
@@ -100,7 +80,7 @@ static skv_code open_lane(skv_store *store, uint32_t number, bool create, skv_er
     skv_code code;
     if (!path)
         return skv_fail(err, SKV_NO_MEMORY, "out of memory");
-    skv_store_name_shard(number, name);
+    skv_home_name_shard(number, name);
     (void)snprintf(path, bytes, "%s/%s", store->path, name);
     place.path = path;
     memcpy(place.store_id, store->manifest.store_id, SKV_STORE_ID_BYTES);
@@ -136,14 +116,27 @@ static skv_code open_parts(skv_store *store, bool create, skv_error *err)
     return code;
 }
 
+/* The layout of a new store. */
+static skv_code lay_out(skv_store *store, const skv_options *options, skv_error *err)
+{
+    skv_manifest *manifest = &store->manifest;
+    manifest->generation = 1;
+    manifest->shards = options->shards ? options->shards : SHARDS_DEFAULT;
+    if (manifest->shards > SKV_SHARDS_MAX)
+        return skv_fail(err, SKV_INVALID, "shards is %u; it must be 1..%d", manifest->shards, SKV_SHARDS_MAX);
+    for (uint32_t i = 0; i < manifest->shards; i++)
+        manifest->weights[i] = options->weights ? options->weights[i] : 1;
+    return skv_os_random(manifest->store_id, sizeof manifest->store_id, err);
+}
+
 /* The manifest comes last: a store exists once it is there. */
 static skv_code found_store(skv_store *store, const skv_options *options, skv_error *err)
 {
-    skv_code code = skv_birth_manifest(store, options, err);
+    skv_code code = lay_out(store, options, err);
     if (code == SKV_OK) /* refuses bad weights before anything is made */
         code = skv_ring_create(store->manifest.weights, store->manifest.shards, &store->parts.ring, err);
     if (code == SKV_OK)
-        code = skv_birth_directories(store, err);
+        code = skv_home_found(store->dir, store->path, SKV_BIRTH_NAME, store->manifest.shards, err);
     if (code == SKV_OK)
         code = open_parts(store, true, err);
     if (code == SKV_OK)
@@ -211,7 +204,7 @@ static skv_code open_store(skv_store *store, const skv_options *options, skv_err
     if (code == SKV_OK)
         code = look_first(store, options, err);
     if (code == SKV_OK)
-        code = take_lock(store, err);
+        code = skv_home_lock(store->dir, store->path, &store->lock_fd, err);
     if (code != SKV_OK)
         return code;
     code = skv_manifest_load(store->dir, &store->manifest, err);
@@ -223,6 +216,8 @@ static skv_code open_store(skv_store *store, const skv_options *options, skv_err
         code = adopt_store(store, options, err);
     if (code == SKV_OK)
         code = skv_os_remove(store->dir, SKV_BIRTH_NAME, err);
+    if (code == SKV_OK)
+        code = skv_os_remove(store->dir, SKV_COPY_NAME, err);
     return code;
 }
 

@@ -25,7 +25,7 @@ LEVELS = {
     "paths": "write_path snapshot replay_path",
     "paths that take another": "read_path scan_path flush_path batch",
     "paths that take two": "atomic_path",
-    "house": "store birth loops",
+    "house": "home store loops",
     "contract": "api_read api_write api_atomic api_changes api_stats api_notify",
 }
 # Neighbours on one level that may know each other, as long as no circle comes of it.

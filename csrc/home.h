@@ -1,0 +1,25 @@
+/* L4 house. A store's directory: what stands in it, and who holds it. FORMAT.md 2. */
+#ifndef SKV_HOME_H
+#define SKV_HOME_H
+
+#include "os.h"
+
+#define SKV_LOCK_NAME "LOCK"
+#define SKV_BIRTH_NAME "CREATING"
+#define SKV_COPY_NAME "COPYING"
+
+/* Hold the directory against other processes, and say so in its lock file. out: descriptor, owned: skv_os_close.
+ * LOCKED: err->offset is the holder's process id. */
+skv_code skv_home_lock(int dir, const char *path, int *out, skv_error *err);
+/* "shards/0000" and so on. */
+void skv_home_name_shard(uint32_t number, char out[SKV_NAME_MAX]);
+
+/* FORMAT when the directory holds what is not ours, or an unfinished copy. Changes nothing. */
+skv_code skv_home_refuse(int dir, const char *path, skv_error *err);
+/* The directories of a new store: refuses what is not ours, clears what an interrupted attempt left. marker: the name that
+ * says that one is under way; it stays. */
+skv_code skv_home_found(int dir, const char *path, const char *marker, uint32_t shards, skv_error *err);
+/* Remove logs and shards of what never was a store. */
+skv_code skv_home_clear(int dir, skv_error *err);
+
+#endif
