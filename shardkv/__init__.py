@@ -43,6 +43,7 @@ from shardkv.snapshot import Snapshot
 from shardkv.stats import LogStats, ShardStats, SnapshotStats, Stats
 from shardkv.store import Store
 from shardkv.ticket import Ticket
+from shardkv.typed_feed import TypedChange
 
 __all__ = [
     "AckError",
@@ -78,6 +79,7 @@ __all__ = [
     "Stats",
     "Store",
     "Ticket",
+    "TypedChange",
     "ValueTooLargeError",
     "Watch",
     "WrongTypeError",

@@ -16,6 +16,7 @@ from shardkv.options import Ack
 from shardkv.snapshot import Snapshot
 from shardkv.ticket import Ticket
 from shardkv.typed import BatchView, OwnBatch, OwnSnapshot, SnapshotView, TypedReads
+from shardkv.typed_feed import Beginning, TypedChange, TypedWatch
 
 if TYPE_CHECKING:
     from shardkv.store import Store
@@ -139,6 +140,21 @@ class Namespace(TypedReads, MutableMapping[Any, Any]):
             self.put_many(*args)
         if kwargs:
             self.put_many(kwargs)
+
+    # -- changes
+
+    def changes(self, since: int = 0, *, prefix: Any = None) -> Iterator[TypedChange]:
+        """Iterate over the changes of this namespace that were made up to now, oldest first. As Store.changes."""
+        here = Beginning(self._coder, prefix)
+        return here.of(self._raw.changes(since, prefix=here.first))
+
+    def watch(
+        self, prefix: Any = None, *, since: int | None = None, timeout: float | None = None
+    ) -> TypedWatch:
+        """Follow this namespace: iterate over its changes as they become durable. As Store.watch."""
+        here = Beginning(self._coder, prefix)
+        raw = self._raw.watch(here.first, since=since, timeout=timeout)
+        return TypedWatch(self._coder, raw, here)
 
     # -- locks
 
