@@ -40,7 +40,8 @@ class InnerStore:
     """What a store has of its twin for namespaces."""
 
     _engine: _native.Engine
-    _twin: Self | None
+    _twins: dict[int, Self]
+    _closed: bool
 
     @abstractmethod
     def _live(self) -> _native.Engine: ...
@@ -48,18 +49,24 @@ class InnerStore:
     @abstractmethod
     def _bind(self, calls: _native.Calls) -> None: ...
 
-    def _inner(self) -> Self:
-        """Return this store with calls that may meet reserved keys. It is closed together with this one."""
+    def _inner(self, number: int = _native.NUMBER_TEXT) -> Self:
+        """Return this store with calls that may meet reserved keys. It is closed together with this one.
+
+        Args: number: how its incr reads and writes numbers.
+        """
         engine = self._live().reserved()
-        if self._twin is None:
+        twin = self._twins.get(number)
+        if twin is None:
             twin = object.__new__(type(self))
-            vars(twin).update(vars(self), _engine=engine, _opened=False)
+            vars(twin).update(vars(self), _engine=engine, _opened=False, _twins={}, _number=number)
             twin._bind(engine.calls)
-            self._twin = twin
-        return self._twin
+            self._twins[number] = twin
+            if self._closed:  # meanwhile, by another thread
+                self._close_inner()
+        return twin
 
     def _close_inner(self) -> None:
-        if self._twin is not None:
-            vars(self._twin)["_closed"] = True
-            self._twin._bind(_native.NO_CALLS)
-            self._twin = None
+        for twin in list(self._twins.values()):
+            vars(twin)["_closed"] = True
+            twin._bind(_native.NO_CALLS)
+        self._twins.clear()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
 from typing import TYPE_CHECKING, Any
 
+from shardkv._native import NUMBER_MSGPACK, NUMBER_TEXT
 from shardkv.batch import Batch
 from shardkv.coder import Coder
 from shardkv.errors import InvalidError
@@ -16,6 +17,7 @@ from shardkv.options import Ack
 from shardkv.snapshot import Snapshot
 from shardkv.ticket import Ticket
 from shardkv.typed import BatchView, OwnBatch, OwnSnapshot, SnapshotView, TypedReads
+from shardkv.typed_atomic import TypedAtomic
 from shardkv.typed_feed import Beginning, TypedChange, TypedWatch
 
 if TYPE_CHECKING:
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
 Pairs = Mapping[Any, Any] | Iterable[tuple[Any, Any]]
 
 
-class Namespace(TypedReads, MutableMapping[Any, Any]):
+class Namespace(TypedReads, TypedAtomic, MutableMapping[Any, Any]):
     """A mapping of typed keys to typed values inside a store, made by `Store.namespace`. Ordered by key.
 
     Its calls are those of the store, with the same promises; here stands only what differs. What a codec cannot encode
@@ -34,7 +36,8 @@ class Namespace(TypedReads, MutableMapping[Any, Any]):
     """
 
     def __init__(self, store: Any, coder: Coder) -> None:
-        super().__init__(coder, store._inner())
+        number = NUMBER_MSGPACK if coder.codec == "msgpack" else NUMBER_TEXT
+        super().__init__(coder, store._inner(number))
         self.store: Store = store
 
     @property
@@ -49,10 +52,20 @@ class Namespace(TypedReads, MutableMapping[Any, Any]):
 
     # -- writing
 
-    def put(self, key: Any, value: Any, *, ttl: Ttl = None, ack: Ack | None = None) -> int:
+    def put(
+        self,
+        key: Any,
+        value: Any,
+        *,
+        ttl: Ttl = None,
+        if_version: int | None = None,
+        ack: Ack | None = None,
+    ) -> int:
         """Store `value` under `key` and return the key's new version."""
         coder = self._coder
-        return self._raw.put(coder.key(key), coder.encode(value), ttl=ttl, ack=ack)  # type: ignore[no-any-return]
+        return self._raw.put(  # type: ignore[no-any-return]
+            coder.key(key), coder.encode(value), ttl=ttl, if_version=if_version, ack=ack
+        )
 
     def submit(self, key: Any, value: Any, *, ttl: Ttl = None) -> Ticket:
         """Append a put and return at once; the ticket says when it is durable."""

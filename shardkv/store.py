@@ -38,7 +38,8 @@ class Store(WritingKeys, BytesMapping, KeyLocking, Namespaces, ChangeFeeds, Upke
         self._default = ack
         self._ack = LEVELS[ack]
         self._timeout = write_timeout
-        self._closed, self._opened, self._twin = False, True, None
+        self._closed, self._opened = False, True
+        self._twins = {}
         self._bind(self._engine.calls)
 
     # -- writing

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import threading
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -105,6 +106,33 @@ def test_many_threads_that_make_one_namespace_make_one(store: shardkv.Store) -> 
         thread.join()
     assert made == [16] * 8
     assert dict(store.namespace("x")) == {n: n for n in range(8)}
+    assert store.namespace("y")._coder.number == 17
+
+
+def test_a_thread_that_makes_a_namespace_is_alone_with_the_catalogue(
+    store: shardkv.Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both would find no such name, and each make its own: the later entry would hide what the first wrote."""
+    meet, inner = threading.Barrier(2), store._inner()
+    get = inner.get
+
+    def get_together(key: bytes) -> Any:
+        with suppress(threading.BrokenBarrierError):
+            meet.wait(0.2)  # met in vain when only one can be here
+        return get(key)
+
+    monkeypatch.setattr(inner, "get", get_together)
+    made: list[int] = []
+    threads = [
+        threading.Thread(target=lambda: made.append(store.namespace("x")._coder.number))
+        for _ in range(2)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert made == [16, 16]
+    assert sum(key.startswith(CATALOGUE + b"x") for key in stored(store)) == 1
     assert store.namespace("y")._coder.number == 17
 
 
