@@ -24,6 +24,7 @@ from shardkv.errors import (
     FullError,
     InvalidError,
     KeyTooLongError,
+    LeaseLostError,
     LockedError,
     LockOwnerError,
     LockTimeoutError,
@@ -35,6 +36,7 @@ from shardkv.errors import (
     ValueTooLargeError,
     WrongTypeError,
 )
+from shardkv.leases import Lease
 from shardkv.locks import KeyLock
 from shardkv.namespace import Namespace
 from shardkv.opening import open
@@ -62,6 +64,8 @@ __all__ = [
     "InvalidError",
     "KeyLock",
     "KeyTooLongError",
+    "Lease",
+    "LeaseLostError",
     "LockOwnerError",
     "LockTimeoutError",
     "LockedError",

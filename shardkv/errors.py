@@ -89,6 +89,10 @@ class LockOwnerError(Error, RuntimeError):
     """A key lock was released by who does not hold it, or waited for in a way that cannot end."""
 
 
+class LeaseLostError(Error):
+    """The lease expired, was released, or somebody else has it by now."""
+
+
 class OverloadedError(Error, TimeoutError):
     """Writers are faster than the disk, and there was no room within `write_timeout`. Nothing was written."""
 

@@ -15,6 +15,7 @@ from shardkv._native import Engine
 from shardkv.catalogue import Catalogue
 from shardkv.errors import Error, ForkedError, InvalidError
 from shardkv.flights import Flights
+from shardkv.leases import Returns
 from shardkv.options import LOCK_STRIPES, Options
 from shardkv.stripes import Stripes
 from shardkv.workers import Workers
@@ -30,6 +31,7 @@ class Shared:
         self.place = place
         self.stripes = Stripes(engine.options.lock_stripes or LOCK_STRIPES)
         self.catalogue = Catalogue()
+        self.returns = Returns()
         self.flights = Flights()
         self.workers = Workers(engine)
         self.users = 1

@@ -12,6 +12,7 @@ from shardkv._native import NO_SNAPSHOT, as_bytes
 from shardkv.batch import Batch
 from shardkv.changes import ChangeFeeds
 from shardkv.errors import ClosedError
+from shardkv.leases import Leasing
 from shardkv.locks import KeyLocking
 from shardkv.mapping import BytesMapping
 from shardkv.namespace import Namespaces
@@ -25,7 +26,7 @@ from shardkv.writing import WritingKeys
 LEVELS: Final[dict[str, int]] = {"memory": _native.MEMORY, "disk": _native.DISK}
 
 
-class Store(WritingKeys, BytesMapping, KeyLocking, Namespaces, ChangeFeeds, Upkeep):
+class Store(WritingKeys, BytesMapping, KeyLocking, Namespaces, Leasing, ChangeFeeds, Upkeep):
     """An open store, made by `shardkv.open`. Keys have 1..500 bytes, values 0..32 MiB. A forked child opens its own.
 
     Threads: every method may be called from any thread.

@@ -12,6 +12,7 @@ import pytest
 
 import shardkv
 from shardkv.catalogue import CATALOGUE, DROPPED, NEXT_ID
+from shardkv.registry import registry
 
 DOCUMENT = Path(__file__).resolve().parents[2] / "csrc/FORMAT.md"
 
@@ -222,6 +223,19 @@ def test_a_readonly_store_shows_namespaces_and_makes_none(tmp_path: Path) -> Non
         assert dict(store.namespace("x")) == {"a": 1}
 
 
+def test_a_store_that_was_not_closed_is_missed_once(tmp_path: Path) -> None:
+    """Its twin, which serves its namespaces, was missed as well."""
+    store = shardkv.open(tmp_path / "store")
+    store.namespace("x")
+    shared = store._shared
+    last = [store]
+    del store
+    with pytest.warns(ResourceWarning, match="not closed") as missed:
+        last.clear()
+    assert len(missed) == 1
+    registry.release(shared, flush=False)
+
+
 def test_an_entry_of_a_later_version_is_not_misread(store: shardkv.Store) -> None:
     store._inner().put(CATALOGUE + b"x", b"\x81\xa2id\x10")
     store._inner().put(CATALOGUE + b"y", b"\x83\xa2id\x11\xa5codec\xa4zstd\xa9key_codec\xa4auto")
@@ -244,5 +258,5 @@ def test_the_bytes_are_those_of_the_document(store: shardkv.Store) -> None:
     }
     assert (head + b"\0\0\0\0", head + b"\0\0\0\1") == (NEXT_ID, DROPPED)
     section = DOCUMENT.read_text().split("## 12. Reserved keys")[1]
-    keys = re.findall(r"^\| (00 00 00, then [^|]*|an id[^|]*) \|", section, re.MULTILINE)
-    assert [key.split(", then ")[1][:2] for key in keys] == ["00", "01", "a ", "an"]
+    keys = re.findall(r"^\| (00 00 0\d, then [^|]*|an id[^|]*) \|", section, re.MULTILINE)
+    assert [key.split(", then ")[1][:2] for key in keys] == ["00", "01", "a ", "a ", "an"]

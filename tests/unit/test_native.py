@@ -23,7 +23,7 @@ DEFINED = {
 CODES = {name: number for name, number in DEFINED.items() if number < 0}
 ANSWERS = {"NOT_FOUND", "AGAIN", "BUSY"}
 # The root, and what C has no part in.
-WITHOUT_CODE = {errors.Error, errors.LockOwnerError}
+WITHOUT_CODE = {errors.Error, errors.LockOwnerError, errors.LeaseLostError}
 
 
 def without(monkeypatch: pytest.MonkeyPatch, *missing: str) -> None:

@@ -58,6 +58,7 @@ def test_every_call_that_the_readme_names_exists() -> None:
         "lock",
         "locks",
         "namespace",
+        "lease",
     }
     assert [name for name in named if not callable(getattr(shardkv.Store, name, None))] == []
 

@@ -1,0 +1,238 @@
+"""Leases: the right to do something until a time, for whoever may die while having it.
+
+A lease's record is never deleted, so that its token only grows.
+
+Source: csrc/FORMAT.md, section 12.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from abc import abstractmethod
+from dataclasses import dataclass
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Final, Self
+
+import msgpack
+
+from shardkv.coder import KEY_BYTES_LEFT, root_of
+from shardkv.errors import FormatError, InvalidError, LeaseLostError, LockTimeoutError
+from shardkv.expiry import ttl_ms
+from shardkv.options import check_timeout
+
+if TYPE_CHECKING:
+    from shardkv.store import Store
+
+LEASES: Final = root_of(1)
+# How long a waiter sleeps at most: a clock that jumps, and a lease that expires, ring no bell.
+SLICE_S: Final = 0.1
+
+
+class Returns:
+    """Tells those who wait for a lease in this process that one was given back."""
+
+    def __init__(self) -> None:
+        self._bell = threading.Condition()
+        self.count = 0
+
+    def ring(self) -> None:
+        """Wake all who wait."""
+        with self._bell:
+            self.count += 1
+            self._bell.notify_all()
+
+    def wait(self, seen: int, timeout: float) -> None:
+        """Wait until more than `seen` were given back, or the time is over."""
+        with self._bell:
+            if self.count == seen:
+                self._bell.wait(timeout)
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """Who has a lease, and until when; an end of 0: it was released."""
+
+    token: int
+    expires_ms: int
+
+
+class Lease:
+    """A lease that was granted by `Store.lease`; `with` releases it at the end.
+
+    It ends by itself at `expires_at`, by the store's clock. Give `token` to whatever the lease protects, and let that
+    refuse tokens smaller than the largest it has seen: so a holder who slept through the end of its lease does no harm.
+
+    Threads: any.
+
+    Attributes:
+        name: the lease.
+        token: grows with every grant of a lease of this name, also when the store is opened again.
+        expires_at: Unix time in seconds.
+    """
+
+    def __init__(
+        self, inner: Store, returns: Returns, name: str, ttl_ms: int, grant: Grant
+    ) -> None:
+        self._inner = inner
+        self._returns = returns
+        self._ttl_ms = ttl_ms
+        self._released = False
+        self.name, self.token, self.expires_at = name, grant.token, grant.expires_ms / 1000
+
+    def renew(self, ttl: float | None = None) -> float:
+        """Let the lease end `ttl` seconds from now; None: as many as it was asked for with. Return `expires_at`.
+
+        Raises: LeaseLostError: it expired, was released, or somebody else has it; TypeError, InvalidError (ttl);
+            ClosedError.
+        Cost: a write that is synced.
+        """
+        lifetime = self._ttl_ms if ttl is None else ttl_ms(ttl)
+        self._write(lifetime)
+        return self.expires_at
+
+    def release(self) -> None:
+        """Give the lease back before it ends.
+
+        Raises: as renew.
+        """
+        self._write(0)
+        self._released = True
+        self._returns.ring()
+
+    def held(self) -> bool:
+        """Say whether the lease is still this one's, by the store's clock."""
+        stored = self._inner.get(lease_key(self.name))
+        return stored is not None and self._is_own(read(stored, self.name))
+
+    def _is_own(self, grant: Grant) -> bool:
+        return grant.token == self.token and grant.expires_ms > self._inner._engine.clock_ms()
+
+    def _write(self, lifetime_ms: int) -> None:
+        """Let it end so many milliseconds from now; 0: release it."""
+        key = lease_key(self.name)
+        while True:
+            entry = self._inner.get_entry(key)
+            grant = Grant(0, 0) if entry is None else read(entry.value, self.name)
+            if entry is None or not self._is_own(grant):
+                raise LeaseLostError(self._why_lost(grant))
+            now_ms = self._inner._engine.clock_ms()
+            ends = now_ms + lifetime_ms if lifetime_ms else 0
+            if self._inner.cas(key, record(Grant(self.token, ends)), entry.version, ack="disk"):
+                self.expires_at = (ends or now_ms) / 1000
+                return
+
+    def _why_lost(self, grant: Grant) -> str:
+        lost = f"the lease {self.name!r} with token {self.token}"
+        if grant.token != self.token:
+            return f"{lost} was lost: token {grant.token} was granted since"
+        return f"{lost} {'expired' if grant.expires_ms else 'was released'}"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._released:
+            return
+        try:
+            self.release()
+        except LeaseLostError:
+            if kind is None:  # what the block raised says more
+                raise
+
+    def __repr__(self) -> str:
+        return f"<shardkv.Lease {self.name!r} token={self.token}>"
+
+
+class Leasing:
+    """What a store has of leases."""
+
+    _shared: Any
+
+    @abstractmethod
+    def _inner(self) -> Any: ...
+
+    def lease(self, name: str, ttl: float, *, timeout: float | None = 0) -> Lease:
+        """Take a lease, from all threads and from later lives of this store: `with store.lease("job", 30) as lease`.
+
+        Args:
+            name: 1 to 493 bytes of UTF-8.
+            ttl: seconds after which it ends by itself, unless it is renewed.
+            timeout: seconds to wait while somebody else has it; None for as long as it takes, 0 not at all.
+        Raises: LockTimeoutError: somebody else has it; TypeError, InvalidError; ReadOnlyError; ClosedError.
+        Durability: on disk when this returns, whatever the store's `ack` is: a token is never granted twice.
+        Cost: a write that is synced.
+        """
+        inner, key = self._inner(), lease_key(name)
+        if ttl is None:
+            raise TypeError("a lease needs a ttl: it has to end when its holder dies")
+        lifetime = ttl_ms(ttl)
+        wait_s = None if timeout is None else check_timeout(timeout, "timeout")
+        deadline = None if wait_s is None else time.monotonic() + wait_s
+        returns: Returns = self._shared.returns
+        while True:
+            seen = returns.count
+            free, grant = take(inner, key, lifetime, name)
+            if free:
+                return Lease(inner, returns, name, lifetime, grant)
+            holder_s = max(0, grant.expires_ms - inner._engine.clock_ms()) / 1000
+            left = SLICE_S if deadline is None else deadline - time.monotonic()
+            if left <= 0:
+                raise LockTimeoutError(
+                    f"the lease {name!r} was not free for {wait_s} s; its holder has it for {holder_s:g} s"
+                )
+            returns.wait(seen, min(left, SLICE_S, holder_s))
+
+
+def take(inner: Any, key: bytes, lifetime_ms: int, name: str) -> tuple[bool, Grant]:
+    """Take a lease if it is free: say whether it was, and who has it now."""
+    while True:
+        entry = inner.get_entry(key)
+        last = Grant(0, 0) if entry is None else read(entry.value, name)
+        now_ms = inner._engine.clock_ms()
+        if last.expires_ms > now_ms:
+            return False, last
+        mine = Grant(last.token + 1, now_ms + lifetime_ms)
+        if inner.cas(key, record(mine), 0 if entry is None else entry.version, ack="disk"):
+            return True, mine
+
+
+def lease_key(name: str) -> bytes:
+    """Return the key of a lease's record.
+
+    Raises: TypeError; InvalidError.
+    """
+    if not isinstance(name, str):
+        raise TypeError(f"the name of a lease must be str, not {type(name).__name__}")
+    try:
+        encoded = name.encode()
+    except UnicodeEncodeError as error:
+        raise InvalidError(f"the name of a lease holds half a character: {error}") from None
+    if not 1 <= len(encoded) <= KEY_BYTES_LEFT:
+        raise InvalidError(
+            f"the name of a lease has {len(encoded)} bytes of UTF-8; it must have 1..{KEY_BYTES_LEFT}"
+        )
+    return LEASES + encoded
+
+
+def record(grant: Grant) -> bytes:
+    """Return what is stored of a lease."""
+    packed: bytes = msgpack.packb([grant.token, grant.expires_ms])
+    return packed
+
+
+def read(stored: bytes, name: str) -> Grant:
+    """Return what is stored of a lease.
+
+    Raises: FormatError.
+    """
+    try:
+        token, expires_ms = msgpack.unpackb(stored)
+    except (ValueError, TypeError) as error:
+        raise FormatError(f"the record of lease {name!r} is of another version: {error}") from error
+    return Grant(token, expires_ms)
