@@ -12,6 +12,7 @@
 #include <structmember.h>
 
 #include "shardkv.h"
+#include "waits.h"
 
 #define IDLE_MAX 64
 #define WORKSPACE_BYTES 65536
@@ -321,18 +322,11 @@ static PyType_Slot calls_slots[] = {
 
 static PyType_Spec calls_spec = {"shardkv._calls.Calls", sizeof(calls), 0, Py_TPFLAGS_DEFAULT, calls_slots};
 
-static int add_type(PyObject *module, const char *name, PyType_Spec *spec)
-{
-    PyObject *type = PyType_FromModuleAndSpec(module, spec, NULL);
-    int failed = type ? PyModule_AddObjectRef(module, name, type) : -1;
-    Py_XDECREF(type);
-    return failed;
-}
-
 static int add_types(PyObject *module)
 {
-    int failed = add_type(module, "Calls", &calls_spec);
-    return failed ? failed : add_type(module, "TicketBase", &ticket_spec);
+    int failed = skv_add_type(module, "Calls", &calls_spec);
+    failed = failed ? failed : skv_add_type(module, "TicketBase", &ticket_spec);
+    return failed ? failed : skv_add_waits(module);
 }
 
 static PyModuleDef_Slot module_slots[] = {{Py_mod_exec, add_types}, {0, NULL}};

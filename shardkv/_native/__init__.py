@@ -4,7 +4,7 @@ An Engine is one open store inside this process; `registry` shares it between St
 """
 
 from shardkv._native.atomic import Atomic, conflict, terms
-from shardkv._native.calls import NO_CALLS, Calls, TicketBase
+from shardkv._native.calls import NO_CALLS, Calls, TicketBase, Wait, Waits
 from shardkv._native.codes import (
     BATCH_BYTES_MAX,
     CODES,
@@ -61,6 +61,8 @@ __all__ = [
     "Notifier",
     "TicketBase",
     "Unwaiting",
+    "Wait",
+    "Waits",
     "Workspace",
     "as_bytes",
     "close_feed",

@@ -25,6 +25,8 @@ def load() -> ModuleType:
 
 
 if TYPE_CHECKING:
+    from asyncio import AbstractEventLoop
+    from collections.abc import Generator
 
     class Calls:
         """One store's calls. Each answers only the plain case; the rest goes the way through cffi."""
@@ -54,8 +56,38 @@ if TYPE_CHECKING:
 
         def __init__(self, engine: Any, seqno: int) -> None: ...
 
+    class Wait:
+        """One task's wait for a seqno, to be awaited once."""
+
+        seqno: int
+
+        def __await__(self) -> Generator[Any, None, None]: ...
+
+        def fail(self, error: BaseException, /) -> None:
+            """End the wait with an exception."""
+
+    class Waits:
+        """The waits of one loop's tasks, in the order in which they came."""
+
+        first: int
+
+        def __init__(self, loop: AbstractEventLoop, kind: type[Wait], /) -> None: ...
+
+        def __len__(self) -> int: ...
+
+        def wait(self, seqno: int, /) -> Wait:
+            """Return a new last one, to be awaited."""
+            raise NotImplementedError
+
+        def resolve(self, durable: int, /) -> None:
+            """Wake those in front that wait for no more than that. Never from a task."""
+
+        def pop(self) -> Wait:
+            """Take the first one out."""
+            raise NotImplementedError
+
 else:
     _made = load()
-    Calls, TicketBase = _made.Calls, _made.TicketBase
+    Calls, TicketBase, Wait, Waits = _made.Calls, _made.TicketBase, _made.Wait, _made.Waits
 
 NO_CALLS: Final = Calls(0, None)

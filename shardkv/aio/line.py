@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import Callable
 from functools import partial
 from typing import ParamSpec, TypeVar
 
-from shardkv._native import Notifier, NotYet, Unwaiting
+from shardkv._native import Notifier, NotYet, Unwaiting, Wait, Waits
 from shardkv.errors import OverloadedError
 from shardkv.store import Store
 
@@ -32,7 +31,7 @@ class Line:
     """What one loop shares with one store: a notifier, and the futures of the tasks that wait. The loop's thread alone.
 
     Attributes:
-        waiting: (seqno, future) in the order of arrival; served from the front, so that one arming is enough.
+        waiting: who waits, in the order of arrival; served from the front, so that one arming is enough.
         armed: a signal will come that serves the front.
         crowd: how many tasks wait for room; who comes later waits behind them.
     """
@@ -43,7 +42,7 @@ class Line:
         self.debt = self.engine.debt
         self.view = View(store, self.engine)
         self.put, self.get = self.engine.calls.put, self.engine.calls.get
-        self.waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
+        self.waiting = Waits(loop, Wait)
         self.armed = False
         self.crowd = 0
         self._timeout = store._timeout
@@ -58,7 +57,7 @@ class Line:
     def arm(self) -> None:
         """See to it that the front of those who wait is served."""
         self.armed = True
-        if not self._notifier.arm(self.waiting[0][0]):
+        if not self._notifier.arm(self.waiting.first):
             self.loop.call_soon(self._signalled)
 
     async def durable(self, seqno: int) -> None:
@@ -66,42 +65,40 @@ class Line:
 
         Raises: PoisonedError, ClosedError.
         """
-        future = self.loop.create_future()
-        self.waiting.append((seqno, future))
+        wait = self.waiting.wait(seqno)
         if not self.armed:
             self.arm()
-        await future
+        await wait
 
     def _signalled(self) -> None:
         if self._shut:
             return
-        durable, waiting = self._notifier.read(), self.waiting
-        while waiting and waiting[0][0] <= durable:
-            future = waiting.popleft()[1]
-            if not future.done():
-                future.set_result(None)
-        self._tell_roomless()
+        durable = self._notifier.read()
+        try:
+            self.waiting.resolve(durable)
+        finally:  # also when a task ended the program in between
+            if not self._shut:
+                self._look_ahead()
+
+    def _look_ahead(self) -> None:
+        """After those who were served: wait for the next signal, or end it."""
         if self._notifier.failure() is not None:
-            self._give_up(durable)
-        elif waiting:
+            self._give_up()
+        elif self.waiting:
             self.arm()
         else:
             self.armed = False
-        if self._retired and not waiting:
+        self._tell_roomless()
+        if self._retired and not self.waiting:
             self.shut()
 
-    def _give_up(self, durable: int) -> None:
+    def _give_up(self) -> None:
         """Nothing more will become durable: everybody is told now, and whoever comes later."""
         self.armed = False
         while self.waiting:
-            seqno, future = self.waiting.popleft()
-            if future.done():
-                continue
             failure = self._notifier.failure()
-            if seqno <= durable or failure is None:
-                future.set_result(None)
-            else:
-                future.set_exception(failure)
+            assert failure is not None
+            self.waiting.pop().fail(failure)
 
     # -- calls
 
@@ -194,7 +191,7 @@ class Line:
     # -- the end
 
     def retire(self) -> None:
-        """Let go of the descriptor as soon as nobody waits."""
+        """Let go of the descriptor as soon as nobody waits. A callback of the loop."""
         if not self._retired:
             self._retired = True
             self._signalled()

@@ -63,11 +63,10 @@ class Store(Surface):
         if ack is None and ttl is None and self._durable and not line.crowd:
             seqno = line.put(key, value, LATER)
             if seqno > 0:
-                future = loop.create_future()
-                line.waiting.append((seqno, future))
+                wait = line.waiting.wait(seqno)
                 if not line.armed:
                     line.arm()
-                await future
+                await wait
                 return seqno
         return await line.write(line.view.put, key, value, ttl=ttl, ack=ack)
 
@@ -204,11 +203,7 @@ class Store(Surface):
         try:
             await asyncio.shield(asyncio.to_thread(partial(self._store.close, flush=flush)))
         finally:
-            here = asyncio.get_running_loop()
             for loop, line in lines.items():
-                if loop is here:
-                    line.retire()
-                    continue
                 with contextlib.suppress(RuntimeError):  # a closed loop has nobody to tell
                     loop.call_soon_threadsafe(line.retire)
 
