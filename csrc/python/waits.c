@@ -231,14 +231,9 @@ static int grow(waits *self)
     return 0;
 }
 
-static wait *front(const waits *self)
-{
-    return self->ring[self->head];
-}
-
 static wait *pop(waits *self)
 {
-    wait *first = front(self);
+    wait *first = self->ring[self->head];
     self->head = (self->head + 1) & (self->capacity - 1);
     self->count--;
     return first;
@@ -276,7 +271,7 @@ static PyObject *waits_resolve(PyObject *object, PyObject *number)
     unsigned long long durable = PyLong_AsUnsignedLongLong(number);
     if (durable == (unsigned long long)-1 && PyErr_Occurred())
         return NULL;
-    while (self->count && front(self)->seqno <= durable) {
+    while (self->count && self->ring[self->head]->seqno <= durable) {
         wait *due = pop(self);
         int failed = 0;
         if (due->state == PENDING) {
@@ -304,7 +299,7 @@ static PyObject *waits_first(PyObject *object, void *nothing)
 {
     const waits *self = (const waits *)object;
     (void)nothing;
-    return PyLong_FromUnsignedLongLong(self->count ? front(self)->seqno : 0);
+    return PyLong_FromUnsignedLongLong(self->count ? self->ring[self->head]->seqno : 0);
 }
 
 static Py_ssize_t waits_length(PyObject *object)

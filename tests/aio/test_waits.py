@@ -35,13 +35,13 @@ def test_those_who_are_due_are_woken_in_order_and_in_their_context(run: Run[Any]
     async def main() -> None:
         waits, woken = new(), list[tuple[int, int]]()
 
-        async def sleep(number: int) -> None:
+        async def doze(number: int) -> None:
             WHO.set(number)
             await waits.wait(number)
             assert asyncio.current_task() is tasks[number - 1]
             woken.append((number, WHO.get()))
 
-        tasks = [asyncio.create_task(sleep(number)) for number in range(1, 301)]
+        tasks = [asyncio.create_task(doze(number)) for number in range(1, 301)]
         await settle()
         assert (len(waits), waits.first) == (300, 1)
         await resolve(waits, 200)
@@ -59,7 +59,7 @@ def test_those_who_are_due_are_woken_in_order_and_in_their_context(run: Run[Any]
 def test_the_front_holds_the_others_back(run: Run[Any]) -> None:
     async def main() -> None:
         waits = new()
-        tasks = [asyncio.ensure_future(sleep(waits, seqno)) for seqno in (5, 3, 9)]
+        tasks = [asyncio.ensure_future(doze(waits, seqno)) for seqno in (5, 3, 9)]
         await settle()
         await resolve(waits, 4)
         assert len(waits) == 3
@@ -71,7 +71,7 @@ def test_the_front_holds_the_others_back(run: Run[Any]) -> None:
     run(main())
 
 
-async def sleep(waits: Waits, seqno: int) -> None:
+async def doze(waits: Waits, seqno: int) -> None:
     await waits.wait(seqno)
 
 
@@ -113,7 +113,7 @@ def test_tasks_may_append_while_they_are_being_woken(run: Run[Any]) -> None:
 def test_cancelling_wakes_with_its_message_and_disturbs_nobody(run: Run[Any]) -> None:
     async def main() -> None:
         waits = new()
-        tasks = [asyncio.create_task(sleep(waits, 1)) for _ in range(3)]
+        tasks = [asyncio.create_task(doze(waits, 1)) for _ in range(3)]
         await settle()
         assert tasks[1].cancel("enough")
         await resolve(waits, 1)
@@ -121,7 +121,7 @@ def test_cancelling_wakes_with_its_message_and_disturbs_nobody(run: Run[Any]) ->
             await tasks[1]
         await asyncio.gather(tasks[0], tasks[2])
         with pytest.raises(TimeoutError):
-            await asyncio.wait_for(sleep(waits, 2), 0.001)
+            await asyncio.wait_for(doze(waits, 2), 0.001)
         assert len(waits) == 1
         await resolve(waits, 2)
 
@@ -131,7 +131,7 @@ def test_cancelling_wakes_with_its_message_and_disturbs_nobody(run: Run[Any]) ->
 def test_a_failure_is_raised_where_the_task_waits(run: Run[Any]) -> None:
     async def main() -> None:
         waits = new()
-        task = asyncio.create_task(sleep(waits, 1))
+        task = asyncio.create_task(doze(waits, 1))
         await settle()
         error = OSError(5, "broken")
         waits.pop().fail(error)
@@ -152,7 +152,7 @@ def test_what_ends_the_program_ends_the_pass_and_the_rest_is_not_lost() -> None:
         await waits.wait(1)
         raise SystemExit(7)
 
-    tasks = [loop.create_task(work) for work in (stop(), sleep(waits, 1))]
+    tasks = [loop.create_task(work) for work in (stop(), doze(waits, 1))]
     loop.run_until_complete(settle())
     loop.call_soon(waits.resolve, 1)
     with pytest.raises(SystemExit):
