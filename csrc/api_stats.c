@@ -27,6 +27,7 @@ skv_code skv_stats_read(skv_store *store, skv_stats *out, skv_io *io)
     add_lanes(store, out);
     out->unflushed_bytes = atomic_load(&store->parts.pressure.unflushed_bytes);
     out->stall_ns = atomic_load(&store->parts.pressure.stall_ns);
+    out->limited_ns = atomic_load(&store->parts.admission.stall_ns);
     out->replayed_records = store->replayed_records;
     skv_log_lock(store->parts.log);
     out->snapshots = store->parts.snapshot_count;
@@ -113,9 +114,10 @@ uint32_t skv_shards(const skv_store *store)
     return store->manifest.shards;
 }
 
-void skv_options_read(const skv_store *store, skv_options *out)
+void skv_options_read(skv_store *store, skv_options *out)
 {
     *out = store->in_force;
+    skv_settings_read(store, &out->settings);
     out->path = store->path;
     out->weights = store->manifest.weights;
     out->shards = store->manifest.shards;

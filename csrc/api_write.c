@@ -197,6 +197,22 @@ skv_code skv_delete_many(skv_store *store, const char *blob, size_t blob_bytes, 
     return code;
 }
 
+/* -- limits --------------------------------------------------------------------------------------------------------- */
+
+void skv_give_up(skv_store *store, skv_io *io)
+{
+    skv_error ignored;
+    if (skv_store_enter(store, &ignored) != SKV_OK)
+        return;
+    skv_admission_withdraw(&store->parts.admission, &io->turn);
+    skv_store_leave(store);
+}
+
+int skv_is_limited(const skv_store *store)
+{
+    return skv_admission_limited(&store->parts.admission);
+}
+
 /* -- waiting -------------------------------------------------------------------------------------------------------- */
 
 skv_code skv_wait(skv_store *store, uint64_t seqno, uint32_t slice_ms, skv_io *io)

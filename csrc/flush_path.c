@@ -47,7 +47,7 @@ static bool log_is_long(skv_parts *parts)
     skv_log_lock(parts->log);
     pinned = parts->snapshots != NULL; /* then no flush makes it shorter */
     skv_log_unlock(parts->log);
-    return !pinned && (segments > SKV_SLOTS_MAX / 2 || bytes > LONG_LOG_BUDGETS * parts->pressure.budget_bytes);
+    return !pinned && (segments > SKV_SLOTS_MAX / 2 || bytes > LONG_LOG_BUDGETS * atomic_load(&parts->pressure.budget_bytes));
 }
 
 static skv_lane *choose(skv_parts *parts)

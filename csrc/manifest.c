@@ -2,6 +2,7 @@
 #include "manifest.h"
 
 #include <stdbool.h>
+#include <stddef.h>
 
 #include "bytes.h"
 #include "hash.h"
@@ -15,12 +16,49 @@
 
 _Static_assert(FILE_BYTES_MAX > SKV_MANIFEST_BODY + 128 + SKV_SHARDS_MAX * SKV_MP_HEAD_MAX, "every manifest fits");
 
+#define FIELDS_NEEDED 3
+
+/* The fields that are there only when they are not 0. */
+typedef struct {
+    const char *name;
+    size_t offset;
+} setting;
+
+static const setting settings[] = {
+    {"max_writes_per_s", offsetof(skv_settings, max_writes_per_s)},
+    {"max_bytes_per_s", offsetof(skv_settings, max_bytes_per_s)},
+    {"retain_log_bytes", offsetof(skv_settings, retain_log_bytes)},
+    {"unflushed_bytes", offsetof(skv_settings, unflushed_bytes)},
+};
+#define SETTINGS (sizeof settings / sizeof settings[0])
+
+static uint64_t read_setting(const skv_settings *from, const setting *which)
+{
+    uint64_t value;
+    memcpy(&value, (const char *)from + which->offset, sizeof value);
+    return value;
+}
+
 /* -- bytes ---------------------------------------------------------------------------------------------------------- */
+
+static size_t encode_settings(uint8_t *out, const skv_settings *from, uint8_t *count)
+{
+    uint8_t *at = out;
+    for (size_t i = 0; i < SETTINGS; i++) {
+        uint64_t value = read_setting(from, &settings[i]);
+        if (!value)
+            continue;
+        at += skv_pack_str(at, settings[i].name);
+        at += skv_pack_uint(at, value);
+        ++*count;
+    }
+    return (size_t)(at - out);
+}
 
 static size_t encode_body(uint8_t *out, const skv_manifest *manifest)
 {
-    uint8_t *at = out;
-    at += skv_pack_map(at, 3);
+    uint8_t *at = out, count = FIELDS_NEEDED;
+    at += skv_pack_map(at, 0);
     at += skv_pack_str(at, "store_id");
     at += skv_pack_bin_head(at, SKV_STORE_ID_BYTES);
     memcpy(at, manifest->store_id, SKV_STORE_ID_BYTES);
@@ -31,6 +69,8 @@ static size_t encode_body(uint8_t *out, const skv_manifest *manifest)
     at += skv_pack_array5(at, manifest->shards);
     for (uint32_t i = 0; i < manifest->shards; i++)
         at += skv_pack_uint(at, manifest->weights[i]);
+    at += encode_settings(at, &manifest->settings, &count);
+    (void)skv_pack_map(out, count);
     return (size_t)(at - out);
 }
 
@@ -58,32 +98,60 @@ static bool decode_weights(skv_unpack *in, skv_manifest *out)
     return true;
 }
 
-static bool decode_field(skv_unpack *in, skv_manifest *out)
+static bool decode_store_id(skv_unpack *in, skv_manifest *out)
 {
-    skv_slice name, id;
+    skv_slice id;
+    if (!skv_unpack_bin(in, &id) || id.bytes != SKV_STORE_ID_BYTES)
+        return false;
+    memcpy(out->store_id, id.data, SKV_STORE_ID_BYTES);
+    return true;
+}
+
+static bool decode_setting(skv_unpack *in, const setting *which, skv_manifest *out)
+{
+    uint64_t value;
+    if (!skv_unpack_uint(in, &value) || !value)
+        return false;
+    memcpy((char *)&out->settings + which->offset, &value, sizeof value);
+    return true;
+}
+
+static bool named(skv_slice name, const char *wanted)
+{
+    return name.bytes == strlen(wanted) && memcmp(name.data, wanted, name.bytes) == 0;
+}
+
+/* One field; its bit is set in `seen`, where it must not be yet. A name that is not known refuses: what it says might change
+ * what the others mean. */
+static bool decode_field(skv_unpack *in, uint32_t *seen, skv_manifest *out)
+{
+    skv_slice name;
+    uint32_t bit = 0, before = *seen;
     if (!skv_unpack_str(in, &name))
         return false;
-    if (name.bytes == 8 && memcmp(name.data, "store_id", 8) == 0) {
-        if (!skv_unpack_bin(in, &id) || id.bytes != SKV_STORE_ID_BYTES)
-            return false;
-        memcpy(out->store_id, id.data, SKV_STORE_ID_BYTES);
-        return true;
-    }
-    if (name.bytes == 5 && memcmp(name.data, "epoch", 5) == 0)
-        return skv_unpack_uint(in, &out->epoch);
-    return name.bytes == 7 && memcmp(name.data, "weights", 7) == 0 && decode_weights(in, out);
+    if (named(name, "store_id"))
+        bit = decode_store_id(in, out) ? 1 : 0;
+    else if (named(name, "epoch"))
+        bit = skv_unpack_uint(in, &out->epoch) ? 2 : 0;
+    else if (named(name, "weights"))
+        bit = decode_weights(in, out) ? 4 : 0;
+    for (size_t i = 0; i < SETTINGS; i++)
+        if (named(name, settings[i].name))
+            bit = decode_setting(in, &settings[i], out) ? 8U << i : 0;
+    *seen |= bit;
+    return *seen != before;
 }
 
 static bool decode_body(skv_slice body, skv_manifest *out)
 {
     skv_unpack in = {body.data, body.data + body.bytes};
-    uint32_t fields;
-    if (!skv_unpack_map(&in, &fields) || fields != 3)
+    uint32_t fields, seen = 0;
+    if (!skv_unpack_map(&in, &fields))
         return false;
     for (uint32_t i = 0; i < fields; i++)
-        if (!decode_field(&in, out))
+        if (!decode_field(&in, &seen, out))
             return false;
-    return in.at == in.end && out->shards > 0;
+    return in.at == in.end && (seen & 7) == 7;
 }
 
 static skv_code decode(const char *name, const uint8_t *in, size_t bytes, skv_manifest *out, skv_error *err)

@@ -10,6 +10,7 @@ typedef struct {
     uint8_t store_id[SKV_STORE_ID_BYTES];
     uint64_t generation;
     uint64_t epoch;
+    skv_settings settings; /* 0: not stored, the default holds */
     uint32_t shards;
     uint32_t weights[SKV_SHARDS_MAX];
 } skv_manifest;

@@ -2,6 +2,7 @@
 #ifndef SKV_PARTS_H
 #define SKV_PARTS_H
 
+#include "admission.h"
 #include "lane.h"
 #include "log.h"
 #include "pressure.h"
@@ -14,6 +15,7 @@ typedef struct {
     skv_lane *lanes;
     uint32_t lane_count;
     skv_pressure pressure;
+    skv_admission admission;
     skv_notifiers notifiers; /* outlives the log: who waits hears of the end */
     skv_snapshot *snapshots;        /* live ones, newest first; under the log's lock */
     uint64_t newest_snapshot_seqno; /* 0: none; under the log's lock */

@@ -11,10 +11,17 @@
 void skv_pressure_create(skv_pressure *pressure, uint64_t budget_bytes)
 {
     skv_mutex_create(&pressure->why_lock);
-    pressure->budget_bytes = budget_bytes;
-    pressure->delay_bytes = budget_bytes / 100 * DELAY_PERCENT;
-    pressure->flush_bytes = budget_bytes / 100 * FLUSH_PERCENT;
     atomic_init(&pressure->flush_rate, FIRST_RATE);
+    skv_pressure_resize(pressure, budget_bytes);
+}
+
+void skv_pressure_resize(skv_pressure *pressure, uint64_t budget_bytes)
+{
+    atomic_store(&pressure->budget_bytes, budget_bytes);
+    atomic_store(&pressure->delay_bytes, budget_bytes / 100 * DELAY_PERCENT);
+    atomic_store(&pressure->flush_bytes, budget_bytes / 100 * FLUSH_PERCENT);
+    skv_event_notify(&pressure->wanted);
+    skv_event_notify(&pressure->relieved);
 }
 
 void skv_pressure_free(skv_pressure *pressure)
@@ -25,12 +32,12 @@ void skv_pressure_free(skv_pressure *pressure)
 unsigned skv_pressure_level(const skv_pressure *pressure)
 {
     return (unsigned)(atomic_load_explicit(&pressure->unflushed_bytes, memory_order_relaxed) * 100 /
-                      pressure->budget_bytes);
+                      atomic_load_explicit(&pressure->budget_bytes, memory_order_relaxed));
 }
 
 bool skv_pressure_wants_flush(const skv_pressure *pressure)
 {
-    return atomic_load(&pressure->unflushed_bytes) >= pressure->flush_bytes;
+    return atomic_load(&pressure->unflushed_bytes) >= atomic_load(&pressure->flush_bytes);
 }
 
 static void nap(skv_pressure *pressure, uint64_t ns)
@@ -68,7 +75,8 @@ static void delay(skv_pressure *pressure, size_t bytes, uint64_t slice_ns)
 
 skv_code skv_pressure_admit(skv_pressure *pressure, size_t bytes, uint64_t slice_ns)
 {
-    if (atomic_load_explicit(&pressure->unflushed_bytes, memory_order_relaxed) < pressure->delay_bytes)
+    if (atomic_load_explicit(&pressure->unflushed_bytes, memory_order_relaxed) <
+        atomic_load_explicit(&pressure->delay_bytes, memory_order_relaxed))
         return SKV_OK;
     if (skv_pressure_level(pressure) >= 100) {
         uint64_t end = skv_now_ns() + slice_ns, now;
@@ -109,7 +117,8 @@ skv_code skv_pressure_try(skv_pressure *pressure, size_t bytes, uint64_t *retry_
 void skv_pressure_add(skv_pressure *pressure, uint64_t bytes)
 {
     uint64_t before = atomic_fetch_add_explicit(&pressure->unflushed_bytes, bytes, memory_order_relaxed);
-    if (before < pressure->flush_bytes && before + bytes >= pressure->flush_bytes)
+    uint64_t flush_bytes = atomic_load_explicit(&pressure->flush_bytes, memory_order_relaxed);
+    if (before < flush_bytes && before + bytes >= flush_bytes)
         skv_event_notify(&pressure->wanted);
 }
 

@@ -8,9 +8,9 @@
 #include "sync.h"
 
 typedef struct {
-    uint64_t budget_bytes;
-    uint64_t delay_bytes; /* from here on writers are slowed down */
-    uint64_t flush_bytes; /* from here on a flush pays */
+    atomic_ullong budget_bytes;
+    atomic_ullong delay_bytes; /* from here on writers are slowed down */
+    atomic_ullong flush_bytes; /* from here on a flush pays */
     atomic_ullong unflushed_bytes;
     atomic_ullong flush_rate;  /* bytes per second that flushes manage, smoothed */
     atomic_ullong next_ns;     /* when the delayed writers' share of that rate is used up */
@@ -24,6 +24,8 @@ typedef struct {
 } skv_pressure;
 
 void skv_pressure_create(skv_pressure *pressure, uint64_t budget_bytes);
+/* Another budget, from now on. */
+void skv_pressure_resize(skv_pressure *pressure, uint64_t budget_bytes);
 void skv_pressure_free(skv_pressure *pressure);
 /* Before an append of `bytes`. BUSY: still no room after slice_ns; FULL, IO, CORRUPT: there will be none, flushes fail. */
 skv_code skv_pressure_admit(skv_pressure *pressure, size_t bytes, uint64_t slice_ns);

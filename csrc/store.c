@@ -9,6 +9,7 @@
 #include "memory.h"
 #include "os.h"
 #include "replay_path.h"
+#include "settings.h"
 #include "snapshot.h"
 
 #define SHARDS_DEFAULT 8
@@ -16,8 +17,6 @@
 #define SEGMENT_BYTES_MAX ((uint64_t)64 << 20)
 #define SEGMENT_BYTES_LEAST ((uint64_t)64 << 10)
 #define MAP_BYTES_DEFAULT ((uint64_t)16 << 30)
-#define BUDGET_DEFAULT ((uint64_t)256 << 20)
-#define BUDGET_LEAST ((uint64_t)1 << 20)
 
 /* -- calls ---------------------------------------------------------------------------------------------------------- */
 
@@ -105,7 +104,7 @@ static skv_code open_parts(skv_store *store, bool create, skv_error *err)
     skv_code code = skv_log_create(store->dir, manifest->store_id, sizes, &store->parts.clock, &store->parts.log, err);
     if (code != SKV_OK)
         return code;
-    skv_log_retain(store->parts.log, store->in_force.retain_log_bytes);
+    skv_settings_apply(store);
     skv_log_attach(store->parts.log, &store->parts.notifiers);
     store->parts.lanes = skv_alloc(manifest->shards * sizeof store->parts.lanes[0]);
     if (!store->parts.lanes)
@@ -120,6 +119,7 @@ static skv_code open_parts(skv_store *store, bool create, skv_error *err)
 static skv_code lay_out(skv_store *store, const skv_options *options, skv_error *err)
 {
     skv_manifest *manifest = &store->manifest;
+    manifest->settings = skv_settings_merge(&options->settings, &(skv_settings){0});
     manifest->generation = 1;
     manifest->shards = options->shards ? options->shards : SHARDS_DEFAULT;
     if (manifest->shards > SKV_SHARDS_MAX)
@@ -152,10 +152,8 @@ static skv_code found_store(skv_store *store, const skv_options *options, skv_er
     return code;
 }
 
-static skv_code adopt_store(skv_store *store, const skv_options *options, skv_error *err)
+static skv_code refuse_other_layout(const skv_manifest *manifest, const skv_options *options, skv_error *err)
 {
-    const skv_manifest *manifest = &store->manifest;
-    skv_code code;
     if (options->shards && options->shards != manifest->shards)
         return skv_fail(err, SKV_INVALID, "shards=%u, but the store has %u; leave it out to adopt what is stored",
                         options->shards, manifest->shards);
@@ -163,11 +161,27 @@ static skv_code adopt_store(skv_store *store, const skv_options *options, skv_er
         if (options->weights[i] != manifest->weights[i])
             return skv_fail(err, SKV_INVALID, "weights[%u] is %u, but the store has %u", i, options->weights[i],
                             manifest->weights[i]);
-    code = skv_ring_create(manifest->weights, manifest->shards, &store->parts.ring, err);
+    return SKV_OK;
+}
+
+/* The layout is what it is; settings are what they were, or what is asked for, which is stored when all else went well. */
+static skv_code adopt_store(skv_store *store, const skv_options *options, skv_error *err)
+{
+    skv_manifest *manifest = &store->manifest;
+    skv_settings settings = skv_settings_merge(&options->settings, &manifest->settings);
+    bool changed = !skv_settings_equal(&settings, &manifest->settings);
+    skv_code code = refuse_other_layout(manifest, options, err);
+    if (code == SKV_OK && changed && store->readonly)
+        code = skv_fail(err, SKV_READ_ONLY, "other settings than those of the store, but it is opened read-only");
+    if (code == SKV_OK)
+        code = skv_ring_create(manifest->weights, manifest->shards, &store->parts.ring, err);
+    manifest->settings = settings;
     if (code == SKV_OK)
         code = open_parts(store, false, err);
     if (code == SKV_OK)
         code = skv_replay(&store->parts, &store->replayed_records, err);
+    if (code == SKV_OK && changed)
+        code = skv_settings_store(store, &settings, err);
     if (code == SKV_OK)
         skv_flush_retire(&store->parts);
     return code;
@@ -178,16 +192,12 @@ static skv_options fill_options(const skv_options *asked)
     skv_options full = *asked;
     full.segment_bytes_min = asked->segment_bytes_min ? asked->segment_bytes_min : SEGMENT_BYTES_MIN;
     full.segment_bytes_max = asked->segment_bytes_max ? asked->segment_bytes_max : SEGMENT_BYTES_MAX;
-    full.unflushed_bytes = asked->unflushed_bytes ? asked->unflushed_bytes : BUDGET_DEFAULT;
     full.map_bytes = asked->map_bytes ? asked->map_bytes : MAP_BYTES_DEFAULT;
     return full;
 }
 
 static skv_code check_options(const skv_options *full, skv_error *err)
 {
-    if (full->unflushed_bytes < BUDGET_LEAST)
-        return skv_fail(err, SKV_INVALID, "unflushed_bytes is %llu; at least %llu",
-                        (unsigned long long)full->unflushed_bytes, (unsigned long long)BUDGET_LEAST);
     if (full->segment_bytes_min < SEGMENT_BYTES_LEAST || full->segment_bytes_max < full->segment_bytes_min ||
         full->segment_bytes_max > (uint64_t)1 << 31 || full->segment_bytes_min % SKV_PAGE_BYTES ||
         full->segment_bytes_max % SKV_PAGE_BYTES)
@@ -195,7 +205,7 @@ static skv_code check_options(const skv_options *full, skv_error *err)
                         (unsigned long long)full->segment_bytes_min, (unsigned long long)full->segment_bytes_max);
     if (full->weights && !full->shards)
         return skv_fail(err, SKV_INVALID, "weights need shards");
-    return SKV_OK;
+    return skv_settings_check(&full->settings, err);
 }
 
 static skv_code open_store(skv_store *store, const skv_options *options, skv_error *err)
@@ -242,7 +252,9 @@ skv_code skv_open(const skv_options *options, skv_store **out, skv_error *err)
     store->in_force = full;
     store->readonly = options->readonly != 0;
     skv_notifiers_create(&store->parts.notifiers);
-    skv_pressure_create(&store->parts.pressure, full.unflushed_bytes);
+    skv_admission_create(&store->parts.admission);
+    skv_mutex_create(&store->settings_lock);
+    skv_pressure_create(&store->parts.pressure, SKV_BUDGET_DEFAULT);
     store->parts.pressure.notifiers = &store->parts.notifiers;
     code = open_store(store, options, err);
     if (code != SKV_OK) {
@@ -301,6 +313,8 @@ static void free_parts(skv_store *store)
     store->parts.log = NULL;
     skv_ring_free(store->parts.ring);
     skv_pressure_free(&store->parts.pressure);
+    skv_admission_free(&store->parts.admission);
+    skv_mutex_free(&store->settings_lock);
     store->parts.ring = NULL;
     skv_os_close(store->lock_fd);
     skv_os_close(store->dir);

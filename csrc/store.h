@@ -21,6 +21,7 @@ struct skv_store {
     const skv_lmdb *lmdb;
     skv_options in_force; /* with the defaults filled in */
     skv_manifest manifest;
+    skv_mutex settings_lock; /* of the manifest's settings and generation, once the store is open */
     skv_parts parts;
     uint64_t replayed_records;
     atomic_ullong last_durable; /* when the store was stopped */

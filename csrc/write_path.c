@@ -208,10 +208,27 @@ static skv_code refuse_full(skv_parts *parts, skv_error *err)
     return skv_fail(err, SKV_BUSY, "the budget of unflushed bytes is used up, flushing is too slow");
 }
 
-/* The room that was there before anybody looked: what appears meanwhile is not missed. */
-static skv_code admit(skv_parts *parts, size_t bytes, skv_io *io)
+/* The limits of configure: first of all, so that who waits for them takes no part of what a flush manages. */
+static skv_code take_turn(skv_parts *parts, const skv_write *write, size_t bytes, skv_io *io)
 {
-    skv_code code;
+    uint64_t wait_ns;
+    if (!skv_admission_limited(&parts->admission) && !io->turn.epoch)
+        return SKV_OK;
+    wait_ns = skv_admission_wait(&parts->admission, &io->turn, (skv_demand){write->count, bytes},
+                                 skv_io_no_wait(io) ? 0 : SKV_SLICE_NS);
+    if (!wait_ns)
+        return SKV_OK;
+    io->retry_ns = wait_ns;
+    return skv_fail(&io->error, SKV_BUSY, "the limit of writes or bytes per second is used up, the turn comes in %.3f s",
+                    (double)wait_ns / 1e9);
+}
+
+/* The room that was there before anybody looked: what appears meanwhile is not missed. */
+static skv_code admit(skv_parts *parts, const skv_write *write, size_t bytes, skv_io *io)
+{
+    skv_code code = take_turn(parts, write, bytes, io);
+    if (code != SKV_OK)
+        return code;
     io->room = skv_notify_room_read(&parts->notifiers);
     code = skv_io_no_wait(io) ? skv_pressure_try(&parts->pressure, bytes, &io->retry_ns)
                               : skv_pressure_admit(&parts->pressure, bytes, SKV_SLICE_NS);
@@ -224,7 +241,7 @@ skv_code skv_write_append(skv_parts *parts, skv_write *write, skv_io *io)
 {
     size_t bytes = prepare(parts, write);
     uint64_t end = 0, now;
-    skv_code code = admit(parts, bytes, io);
+    skv_code code = admit(parts, write, bytes, io);
     while (code == SKV_OK) {
         unsigned seen = skv_log_room_read(parts->log);
         skv_log_lock(parts->log);
@@ -233,6 +250,8 @@ skv_code skv_write_append(skv_parts *parts, skv_write *write, skv_io *io)
         if (code == SKV_OK)
             code = append_all(parts, write, bytes, &io->error);
         skv_log_unlock(parts->log);
+        if (code == SKV_OK)
+            skv_admission_spend(&io->turn);
         io->seqno = write->seqno;
         if (code != SKV_BUSY)
             return code;

@@ -40,7 +40,7 @@ from shardkv.leases import Lease
 from shardkv.locks import KeyLock
 from shardkv.namespace import Namespace
 from shardkv.opening import open
-from shardkv.options import Options
+from shardkv.options import Options, Settings
 from shardkv.snapshot import Snapshot
 from shardkv.stats import LogStats, ShardStats, SnapshotStats, Stats
 from shardkv.store import Store
@@ -77,6 +77,7 @@ __all__ = [
     "OverloadedError",
     "PoisonedError",
     "ReadOnlyError",
+    "Settings",
     "ShardStats",
     "Snapshot",
     "SnapshotStats",

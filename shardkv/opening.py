@@ -19,6 +19,8 @@ def open(
     ack: Ack = "disk",
     unflushed_bytes: int | None = None,
     retain_log_bytes: int | None = None,
+    max_writes_per_s: int | None = None,
+    max_bytes_per_s: int | None = None,
     write_timeout: float = WRITE_TIMEOUT,
     create: bool = True,
     readonly: bool = False,
@@ -33,9 +35,10 @@ def open(
         shards: LMDB environments, 1..256; 8 for a new store. A stored store keeps its own number.
         weights: a share 1..64 for each shard.
         ack: what a write waits for by default: "disk" survives power loss, "memory" does not wait.
-        unflushed_bytes: budget of records in the log that are in no shard yet; 256 MiB.
-        retain_log_bytes: how much of the log to keep on disk for readers of the log, whole segments, the oldest going
-            first; 0 keeps only what is in no shard yet, anything else at least one segment.
+        unflushed_bytes: budget of records in the log that are in no shard yet; 256 MiB for a new store.
+        retain_log_bytes: how much of the log to keep on disk for readers of the log; 0 for a new store.
+        max_writes_per_s, max_bytes_per_s: limits, 0 for none. These four are settings: the store keeps them, and a
+            later open that does not name them finds them as they were. `Store.configure` changes them, and tells more.
         write_timeout: seconds that a write waits for room before OverloadedError.
         create: make the store when there is none.
         readonly: refuse writes. The store is still held by this process alone.
@@ -43,14 +46,19 @@ def open(
         map_bytes: first size of a shard's memory map, which grows by itself; 16 GiB of address space.
         lock_stripes: key locks that `Store.lock` spreads the keys over; 1024. Of this process, not stored.
     Returns: a Store. The same directory opened twice in one process shares one engine.
-    Raises: LockedError (another process has it), FormatError, CorruptionError, InvalidError, FullError, DiskError.
+    Raises: LockedError (another process has it), FormatError, CorruptionError, InvalidError, FullError, DiskError;
+        ReadOnlyError (other settings than those of the store, with readonly).
     Cost: replays what was not flushed: about a second per GB of log.
     """
     options = check_options(
         shards=shards,
         weights=weights,
-        unflushed_bytes=unflushed_bytes,
-        retain_log_bytes=retain_log_bytes,
+        settings={
+            "max_writes_per_s": max_writes_per_s,
+            "max_bytes_per_s": max_bytes_per_s,
+            "retain_log_bytes": retain_log_bytes,
+            "unflushed_bytes": unflushed_bytes,
+        },
         create=create,
         readonly=readonly,
         segment_bytes=segment_bytes,

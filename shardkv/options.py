@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, fields
-from typing import Literal
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Final, Literal
 
 from shardkv.errors import InvalidError
 
@@ -15,6 +15,33 @@ WRITE_TIMEOUT = 30.0
 LOCK_STRIPES = 1024
 
 
+# The least and the most of each setting.
+SETTINGS: Final[Mapping[str, tuple[int, int]]] = {
+    "max_writes_per_s": (0, 1 << 46),
+    "max_bytes_per_s": (0, 1 << 46),
+    "retain_log_bytes": (0, 1 << 46),
+    "unflushed_bytes": (1, 1 << 46),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What `Store.configure` can change; kept by the store.
+
+    Attributes:
+        max_writes_per_s: limit of records put or deleted per second; 0: none.
+        max_bytes_per_s: limit of what these take in the log, some 18 bytes each beside key and value; 0: none.
+        retain_log_bytes: how much of the log stays for `changes` and `watch` beyond what is unflushed, in whole
+            segments, the oldest going first; 0: nothing, anything else at least one segment.
+        unflushed_bytes: budget of records that are in the log but in no shard yet, at least 1 MiB.
+    """
+
+    max_writes_per_s: int
+    max_bytes_per_s: int
+    retain_log_bytes: int
+    unflushed_bytes: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
     """How one store is opened; None means: what is stored, or the default.
@@ -22,8 +49,7 @@ class Options:
     Attributes:
         shards: number of LMDB environments, 1..256; fixed when the store is made.
         weights: one share for each shard, 1..64; equal ones by default.
-        unflushed_bytes: budget of records that are in the log but not in a shard yet, at least 1 MiB.
-        retain_log_bytes: how much of the log to keep for `changes` and `watch` beyond what is unflushed.
+        max_writes_per_s, max_bytes_per_s, retain_log_bytes, unflushed_bytes: as Settings.
         create: make the store when there is none.
         readonly: refuse writes through this store.
         segment_bytes: smallest and largest log segment.
@@ -33,13 +59,25 @@ class Options:
 
     shards: int | None = None
     weights: tuple[int, ...] | None = None
-    unflushed_bytes: int | None = None
+    max_writes_per_s: int | None = None
+    max_bytes_per_s: int | None = None
     retain_log_bytes: int | None = None
+    unflushed_bytes: int | None = None
     create: bool = True
     readonly: bool = False
     segment_bytes: tuple[int, int] | None = None
     map_bytes: int | None = None
     lock_stripes: int | None = None
+
+    def without_settings(self) -> Options:
+        """Return these options for a store that shall keep the settings it has."""
+        return replace(
+            self,
+            max_writes_per_s=None,
+            max_bytes_per_s=None,
+            retain_log_bytes=None,
+            unflushed_bytes=None,
+        )
 
     def contradictions(self, other: Options) -> list[str]:
         """Name the fields that are set in both and differ."""
@@ -56,8 +94,7 @@ def check_options(
     *,
     shards: int | None,
     weights: Sequence[int] | None,
-    unflushed_bytes: int | None,
-    retain_log_bytes: int | None,
+    settings: Mapping[str, int | None],
     create: bool,
     readonly: bool,
     segment_bytes: tuple[int, int] | None,
@@ -73,14 +110,12 @@ def check_options(
             raise TypeError(f"{name} must be True or False, not {flag!r}")
     for name, value, most in (
         ("shards", shards, 256),
-        ("unflushed_bytes", unflushed_bytes, 1 << 46),
         ("map_bytes", map_bytes, 1 << 46),
         ("lock_stripes", lock_stripes, 1 << 20),
     ):
         if value is not None:
             check_int(name, value, most)
-    if retain_log_bytes is not None:
-        check_int("retain_log_bytes", retain_log_bytes, 1 << 46, least=0)
+    check_settings(settings)
     if weights is not None:
         check_weights(weights, shards)
     if segment_bytes is not None:
@@ -88,14 +123,21 @@ def check_options(
     return Options(
         shards=shards,
         weights=None if weights is None else tuple(weights),
-        unflushed_bytes=unflushed_bytes,
-        retain_log_bytes=retain_log_bytes,
+        **settings,
         create=create and not readonly,
         readonly=readonly,
         segment_bytes=segment_bytes,
         map_bytes=map_bytes,
         lock_stripes=lock_stripes,
     )
+
+
+def check_settings(settings: Mapping[str, int | None]) -> None:
+    """Raise for the first setting that is not None and wrong; what else it may not be, the engine says."""
+    for name, value in settings.items():
+        if value is not None:
+            least, most = SETTINGS[name]
+            check_int(name, value, most, least)
 
 
 def check_int(name: str, value: object, most: int, least: int = 1) -> None:

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from shardkv.options import Settings
+
 
 @dataclass(frozen=True, slots=True)
 class LogStats:
@@ -66,8 +68,10 @@ class Stats:
         unflushed_records: distinct keys among them.
         unflushed_age_s: age of the oldest of them.
         index_bytes: heap that their index takes.
-        stall_s: time that writers were held back, summed over threads.
+        stall_s: time that writers were held back for want of room, summed over threads.
+        limited_s: time that writers waited for a limit of `configure`, summed over threads.
         replayed_records: records that opening took from the log.
+        settings: as `configure` left them.
         log, shards, snapshots: as their classes say; snapshots oldest first.
     """
 
@@ -78,7 +82,9 @@ class Stats:
     unflushed_age_s: float
     index_bytes: int
     stall_s: float
+    limited_s: float
     replayed_records: int
+    settings: Settings
     log: LogStats
     shards: tuple[ShardStats, ...]
     snapshots: tuple[SnapshotStats, ...]

@@ -11,6 +11,7 @@ from shardkv import _native, bulk
 from shardkv._native import NO_SNAPSHOT, as_bytes
 from shardkv.batch import Batch
 from shardkv.changes import ChangeFeeds
+from shardkv.configuring import Configuring
 from shardkv.errors import ClosedError
 from shardkv.leases import Leasing
 from shardkv.locks import KeyLocking
@@ -26,7 +27,9 @@ from shardkv.writing import WritingKeys
 LEVELS: Final[dict[str, int]] = {"memory": _native.MEMORY, "disk": _native.DISK}
 
 
-class Store(WritingKeys, BytesMapping, KeyLocking, Namespaces, Leasing, ChangeFeeds, Upkeep):
+class Store(
+    WritingKeys, BytesMapping, KeyLocking, Namespaces, Leasing, ChangeFeeds, Configuring, Upkeep
+):
     """An open store, made by `shardkv.open`. Keys have 1..500 bytes, values 0..32 MiB. A forked child opens its own.
 
     Threads: every method may be called from any thread.
@@ -169,7 +172,12 @@ class Store(WritingKeys, BytesMapping, KeyLocking, Namespaces, Leasing, ChangeFe
         self.close()
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return reopen, (self.path, self._default, self._timeout, self._engine.options)
+        return reopen, (
+            self.path,
+            self._default,
+            self._timeout,
+            self._engine.options.without_settings(),
+        )
 
     def __del__(self) -> None:
         if not getattr(self, "_closed", True) and self._opened:

@@ -85,6 +85,14 @@ typedef struct {
 #define SKV_IO_RESERVED 1 /* its calls may read, write and scan reserved keys, too; counts leave them out all the same */
 #define SKV_IO_NO_WAIT 2  /* its calls never wait, for callers that run an event loop */
 
+/* The place of a write that has to wait for the limits of skv_configure; all zeros: none. The engine's own. */
+typedef struct {
+    uint64_t epoch;
+    uint64_t at_ns;
+    uint64_t writes;
+    uint64_t bytes;
+} skv_turn;
+
 /* A caller's workspace: one call at a time, any thread. data holds the bytes a call returns; it grows as needed.
  * With NO_WAIT, what has to be durable before the caller may use an answer, its write's ack included, is raised into
  * wait_seqno, which the caller clears; BUSY, and AGAIN of count and flush_upto, mean: call again after retry_ns, or, when
@@ -102,6 +110,7 @@ typedef struct {
     uint64_t wait_seqno;
     uint64_t retry_ns;
     uint64_t room;
+    skv_turn turn; /* kept between BUSY and the next call, which is of the same write, or skv_give_up */
 } skv_io;
 
 /* One put of many. */
@@ -126,6 +135,15 @@ typedef struct skv_scan skv_scan;
 typedef struct skv_feed skv_feed;
 typedef struct skv_notifier skv_notifier;
 
+/* What can be changed while a store is open, and is stored: see skv_configure. As an argument, SKV_KEEP leaves one as it is. */
+#define SKV_KEEP 0xffffffffffffffff
+typedef struct {
+    uint64_t max_writes_per_s; /* 0: no limit */
+    uint64_t max_bytes_per_s;  /* of the log; 0: no limit */
+    uint64_t retain_log_bytes;
+    uint64_t unflushed_bytes;  /* 0: the default */
+} skv_settings;
+
 /* path: the store directory. lmdb: kept until skv_free. weights: one per shard, or NULL for equal ones.
  * shards 0 adopts what is stored (8 for a new store). map_bytes: first size of a shard's map, 0 for the default. */
 typedef struct {
@@ -135,8 +153,7 @@ typedef struct {
     uint32_t shards;
     uint32_t create;
     uint32_t readonly;
-    uint64_t unflushed_bytes;
-    uint64_t retain_log_bytes;
+    skv_settings settings; /* SKV_KEEP: what is stored, or the default */
     uint64_t segment_bytes_min;
     uint64_t segment_bytes_max;
     uint64_t map_bytes;
@@ -150,6 +167,7 @@ typedef struct {
     uint64_t unflushed_age_ns;
     uint64_t index_bytes;
     uint64_t stall_ns;
+    uint64_t limited_ns;
     uint64_t log_bytes;
     uint64_t log_segments;
     uint64_t retained_bytes;
@@ -251,6 +269,11 @@ skv_code skv_touch(skv_store *store, const char *key, size_t key_bytes, const sk
  * condition. */
 skv_code skv_apply_if(skv_store *store, const char *blob, size_t blob_bytes, const skv_terms *terms, skv_io *io);
 
+/* After BUSY: the write will not be tried again, others need not wait for its turn. */
+void skv_give_up(skv_store *store, skv_io *io);
+/* Is there a limit of writes or bytes per second? */
+int skv_is_limited(const skv_store *store);
+
 /* Wait until seqno is durable, at most slice_ms; 0 only has the loop sync it. OK, AGAIN, POISONED (outcome unknown), CLOSED. */
 skv_code skv_wait(skv_store *store, uint64_t seqno, uint32_t slice_ms, skv_io *io);
 /* Newest appended, newest durable seqno. */
@@ -330,12 +353,20 @@ skv_code skv_feed_wait(skv_feed *feed, uint32_t slice_ms, skv_io *io);
 void skv_feed_close(skv_feed *feed);
 void skv_feed_free(skv_feed *feed);
 
+/* -- settings ------------------------------------------------------------------------------------------------------- */
+
+/* Change settings, from now on and for later opens: they are stored before they take effect. On failure nothing has changed
+ * here; the next open may find the new ones. INVALID, READ_ONLY, FULL, IO, CLOSED, FORKED. */
+skv_code skv_configure(skv_store *store, const skv_settings *settings, skv_io *io);
+/* Those in force. */
+void skv_settings_read(skv_store *store, skv_settings *out);
+
 /* -- looking -------------------------------------------------------------------------------------------------------- */
 
 int64_t skv_shard_of(skv_store *store, const char *key, size_t key_bytes, skv_io *io);
 uint32_t skv_shards(const skv_store *store);
 /* The options in force: what was stored or asked for, or the defaults. out->weights is kept by the store until skv_free. */
-void skv_options_read(const skv_store *store, skv_options *out);
+void skv_options_read(skv_store *store, skv_options *out);
 skv_code skv_stats_read(skv_store *store, skv_stats *out, skv_io *io);
 skv_code skv_shard_stats_read(skv_store *store, uint32_t shard, skv_shard_stats *out, skv_io *io);
 /* Fill at most capacity entries, oldest first; returns how many. */

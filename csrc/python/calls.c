@@ -136,6 +136,12 @@ static PyType_Spec ticket_spec = {"shardkv._calls.TicketBase", sizeof(ticket), 0
 
 /* -- put ------------------------------------------------------------------------------------------------------------ */
 
+/* A place on the line belongs to a workspace that is kept until the write is made: the other way. */
+static int waits_for_its_turn(const calls *self)
+{
+    return self->store && skv_is_limited(self->store);
+}
+
 /* The seqno when all is done; minus the seqno when it has to be waited for; 0 when nothing was appended. */
 static PyObject *outcome(int64_t code, const skv_io *io)
 {
@@ -150,7 +156,7 @@ static int put_plain(calls *self, PyObject *const *args, int ack, skv_io **io, i
     const char *key, *value;
     size_t key_bytes, value_bytes;
     *io = NULL;
-    if (!PyBytes_CheckExact(args[0]) || !PyBytes_CheckExact(args[1]) || !(*io = take(self)))
+    if (!PyBytes_CheckExact(args[0]) || !PyBytes_CheckExact(args[1]) || waits_for_its_turn(self) || !(*io = take(self)))
         return 0;
     key = PyBytes_AsString(args[0]);
     value = PyBytes_AsString(args[1]);
@@ -239,7 +245,7 @@ static PyObject *put_held(calls *self, const skv_put_item *pairs, Py_ssize_t cou
     skv_io *io;
     for (Py_ssize_t i = 0; i < count; i++)
         bytes += pairs[i].key_bytes + pairs[i].value_bytes;
-    if ((bytes > PAIRS_BYTES_MAX && count > 1) || !(io = take(self)))
+    if ((bytes > PAIRS_BYTES_MAX && count > 1) || waits_for_its_turn(self) || !(io = take(self)))
         return PyLong_FromLong(0);
     Py_BEGIN_ALLOW_THREADS
     code = skv_put_pairs(self->store, pairs, (uint32_t)count, ack, io);

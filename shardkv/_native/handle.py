@@ -6,6 +6,7 @@ import copy
 import math
 import os
 import time
+from collections.abc import Mapping
 from typing import Any, Self
 
 from shardkv._core import ffi, lib
@@ -14,7 +15,12 @@ from shardkv._native.codes import AGAIN, SLICE_MS, error_from
 from shardkv._native.crossing import WORKSPACE_BYTES_KEPT, Workspace, owned
 from shardkv._native.lmdb import find_lmdb_module, load_lmdb
 from shardkv.errors import InvalidError
-from shardkv.options import LOCK_STRIPES, Options
+from shardkv.options import LOCK_STRIPES, SETTINGS, Options, Settings
+
+
+def as_settings(given: Mapping[str, int | None]) -> dict[str, int]:
+    """Return settings as C reads them."""
+    return {name: lib.SKV_KEEP if value is None else value for name, value in given.items()}
 
 
 class Handle:
@@ -55,8 +61,7 @@ class Handle:
             asked.weights = kept[1]
         asked.create = options.create
         asked.readonly = options.readonly
-        asked.unflushed_bytes = options.unflushed_bytes or 0
-        asked.retain_log_bytes = options.retain_log_bytes or 0
+        asked.settings = as_settings({name: getattr(options, name) for name in SETTINGS})
         asked.segment_bytes_min, asked.segment_bytes_max = options.segment_bytes or (0, 0)
         asked.map_bytes = options.map_bytes or 0
         out, err = ffi.new("skv_store **"), ffi.new("skv_error *")
@@ -70,14 +75,30 @@ class Handle:
         return Options(
             shards=full.shards,
             weights=tuple(full.weights[i] for i in range(full.shards)),
-            unflushed_bytes=full.unflushed_bytes,
-            retain_log_bytes=full.retain_log_bytes,
+            **{name: getattr(full.settings, name) for name in SETTINGS},
             create=self.options.create,
             readonly=self.options.readonly,
             segment_bytes=(full.segment_bytes_min, full.segment_bytes_max),
             map_bytes=full.map_bytes,
             lock_stripes=self.options.lock_stripes or LOCK_STRIPES,
         )
+
+    def configure(self, given: Mapping[str, int | None]) -> None:
+        """Change the settings that are not None.
+
+        Raises: InvalidError, ReadOnlyError, FullError, DiskError, ClosedError.
+        """
+        ws = self.take()
+        if lib.skv_configure(self.handle, ffi.new("skv_settings *", as_settings(given)), ws.c) != 0:
+            raise error_from(ws.c.error)
+        self.give(ws)
+        self.options = self._in_force()
+
+    def settings(self) -> Settings:
+        """Return the settings in force."""
+        found = ffi.new("skv_settings *")
+        lib.skv_settings_read(self.handle, found)
+        return Settings(**{name: getattr(found, name) for name in SETTINGS})
 
     def take(self) -> Workspace:
         """Borrow a workspace for one call."""

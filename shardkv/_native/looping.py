@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
+from typing import Any, Final
 
 from shardkv import errors
 from shardkv._core import ffi, lib
@@ -12,6 +13,8 @@ from shardkv._native.crossing import Workspace, owned
 from shardkv._native.following import Following
 from shardkv._native.handle import Handle
 from shardkv._native.looking import Looking
+
+NO_TURN: Final = ffi.new("skv_turn *")
 
 
 class NotYet(Exception):
@@ -31,12 +34,17 @@ class NotYet(Exception):
 
 
 class Debt:
-    """What has to be durable before the answers since it was cleared may be used; the acks of writes included."""
+    """What has to be durable before the answers since it was cleared may be used; the acks of writes included.
 
-    __slots__ = ("seqno",)
+    And the place on the line of `configure`'s limits that belongs to the write which is being tried again: for a thread
+    its workspace keeps it, but a loop takes another one for each try.
+    """
+
+    __slots__ = ("seqno", "turn")
 
     def __init__(self) -> None:
         self.seqno = 0
+        self.turn: Any = NO_TURN
 
 
 class Unwaiting(Atomic, Looking, Following):
@@ -56,6 +64,7 @@ class Unwaiting(Atomic, Looking, Following):
         """Borrow a workspace for one call."""
         ws = super().take()
         ws.c.wait_seqno = 0
+        ws.c.turn = self.debt.turn[0]
         return ws
 
     def give(self, ws: Workspace) -> None:
@@ -77,11 +86,21 @@ class Unwaiting(Atomic, Looking, Following):
         answers: Collection[int] = (NOT_FOUND,),
     ) -> int:
         """Take the outcome of a write."""
+        self.debt.turn = NO_TURN
         if code == BUSY:
+            self.debt.turn = ffi.new("skv_turn *", ws.c.turn)
             raise NotYet(ws)
         if code < 0 and code not in answers:
             raise error_from(ws.c.error)
         return code
+
+    def give_up(self) -> None:
+        """Forget the write that was told NotYet: others need not wait for its turn."""
+        if self.debt.turn[0].epoch:
+            ws = self.take()
+            lib.skv_give_up(self.handle, ws.c)
+            self.debt.turn = NO_TURN
+            super().give(ws)
 
     def _end(self, code: int, ws: Workspace) -> int:
         """Take the outcome of a call that has no more to say, and its workspace."""

@@ -52,6 +52,7 @@ class Writing(Handle):
         deadline = time.monotonic() + timeout
         while code == BUSY:
             if time.monotonic() >= deadline:
+                lib.skv_give_up(self.handle, ws.c)
                 raise errors.OverloadedError(
                     f"no room for the write within {timeout:g} s: {error_from(ws.c.error)}; nothing was written"
                 )

@@ -144,14 +144,17 @@ class Line:
         why = "others wait for it"
         try:
             async with asyncio.timeout(self._timeout) as limit, self._turn:
-                while True:
-                    debt.seqno = 0
-                    try:
-                        return call()
-                    except NotYet as raised:
-                        later = raised
-                    why = str(later.why)
-                    await self._pause(later)
+                try:
+                    while True:
+                        debt.seqno = 0
+                        try:
+                            return call()
+                        except NotYet as raised:
+                            later = raised
+                        why = str(later.why)
+                        await self._pause(later)
+                finally:
+                    self.engine.give_up()
         except TimeoutError:
             if not limit.expired():
                 raise

@@ -15,9 +15,14 @@
 
 static const char *const names[2] = {"MANIFEST", "MANIFEST.bak"};
 
+/* With settings of all sizes, and without: each of the four is there or not. */
 static skv_manifest sample(uint64_t generation, uint32_t shards)
 {
     skv_manifest manifest = {.store_id = "0123456789abcde", .generation = generation, .epoch = 300, .shards = shards};
+    manifest.settings = (skv_settings){.max_writes_per_s = generation & 1 ? shards : 0,
+                                       .max_bytes_per_s = generation & 2 ? (uint64_t)1 << 46 : 0,
+                                       .retain_log_bytes = generation & 4 ? 1 : 0,
+                                       .unflushed_bytes = shards & 1 ? 1 << 20 : 0};
     for (uint32_t i = 0; i < shards; i++)
         manifest.weights[i] = 1 + i % SKV_WEIGHT_MAX;
     return manifest;
@@ -29,6 +34,7 @@ static void check_same(const skv_manifest *a, const skv_manifest *b)
     CHECK_EQ(a->generation, b->generation);
     CHECK_EQ(a->epoch, b->epoch);
     CHECK_EQ(a->shards, b->shards);
+    CHECK(memcmp(&a->settings, &b->settings, sizeof a->settings) == 0);
     CHECK(memcmp(a->weights, b->weights, sizeof a->weights) == 0);
 }
 
@@ -143,7 +149,7 @@ static void change(int dir, const char *name, size_t at, uint8_t value)
 
 static void test_an_unknown_version_or_field_is_refused_untouched(void)
 {
-    for (int kind = 0; kind < 4; kind++) {
+    for (int kind = 0; kind < 6; kind++) {
         int dir = scratch_make(PLACE);
         skv_error err = {0};
         skv_manifest manifest;
@@ -156,6 +162,10 @@ static void test_an_unknown_version_or_field_is_refused_untouched(void)
                     change(dir, names[copy], SKV_MANIFEST_VERSION, SKV_FORMAT_VERSION + 1);
         if (kind == 3)
             change(dir, names[0], SKV_MANIFEST_BODY + 2, 'S'); /* a field of another name */
+        if (kind == 4)
+            change(dir, names[0], SKV_MANIFEST_BODY, 0x83); /* a field less than there are */
+        if (kind == 5)
+            change(dir, names[0], SKV_MANIFEST_BODY, 0x85); /* one more */
         for (int copy = 0; copy < 2; copy++)
             before[copy] = scratch_read(dir, names[copy], &bytes[copy]);
         CHECK_EQ(skv_manifest_load(dir, &manifest, &err), SKV_FORMAT);

@@ -173,6 +173,23 @@ static void test_a_flush_that_succeeds_takes_a_failure_back(void)
     CHECK_EQ(skv_pressure_admit(&pressure, 1, LONG), SKV_OK);
 }
 
+static void test_another_budget_holds_at_once(void)
+{
+    skv_pressure pressure = {0};
+    unsigned wanted;
+    skv_pressure_create(&pressure, BUDGET);
+    skv_pressure_add(&pressure, percent(40));
+    CHECK_EQ(skv_pressure_admit(&pressure, 1, 0), SKV_OK);
+    wanted = skv_event_read(&pressure.wanted);
+    skv_pressure_resize(&pressure, BUDGET / 4);
+    CHECK(skv_event_read(&pressure.wanted) != wanted && skv_pressure_wants_flush(&pressure));
+    CHECK_EQ(skv_pressure_admit(&pressure, 1, 0), SKV_BUSY);
+    skv_pressure_resize(&pressure, BUDGET);
+    CHECK_EQ(skv_pressure_admit(&pressure, 1, 0), SKV_OK);
+    CHECK(!skv_pressure_wants_flush(&pressure));
+    skv_pressure_free(&pressure);
+}
+
 static void test_the_rate_follows_large_flushes_only(void)
 {
     skv_pressure pressure = {0};
@@ -201,6 +218,7 @@ int main(void)
     RUN(test_a_flush_that_succeeds_takes_a_failure_back);
     RUN(test_who_may_not_wait_is_told_when_to_come_again);
     RUN(test_relief_and_its_failure_are_told_to_notifiers);
+    RUN(test_another_budget_holds_at_once);
     RUN(test_the_rate_follows_large_flushes_only);
     return 0;
 }

@@ -16,7 +16,7 @@ LEVELS = {
     "the clock": "clock",
     "what parts tell": "notify",
     "parts": """ring segment log log_state log_pool log_sync log_scan log_find log_read
-        log_retire mark manifest pressure
+        log_retire mark manifest pressure admission
         shard shard_state shard_read shard_apply""",
     "parts that point into the log": "run index index_state index_order index_count",
     "parts made of parts": "lane",
@@ -25,7 +25,7 @@ LEVELS = {
     "paths": "write_path snapshot replay_path",
     "paths that take another": "read_path scan_path flush_path batch",
     "paths that take two": "atomic_path",
-    "house": "home store loops",
+    "house": "home store settings loops",
     "contract": "api_read api_write api_atomic api_changes api_stats api_notify",
 }
 # Neighbours on one level that may know each other, as long as no circle comes of it.

@@ -23,7 +23,11 @@ OUT_OF_RANGE: list[dict[str, Any]] = [
     {"shards": 17, "weights": [64] * 16 + [1]},
     *({"ack": ack} for ack in ("", "both", "DISK", None, 1, ["disk"])),
     *({"unflushed_bytes": n} for n in (-1, 0, (1 << 20) - 1, (1 << 46) + 1)),
-    *({"retain_log_bytes": n} for n in (-1, (1 << 46) + 1)),
+    *(
+        {name: n}
+        for name in ("retain_log_bytes", "max_writes_per_s", "max_bytes_per_s")
+        for n in (-1, (1 << 46) + 1)
+    ),
     *({"write_timeout": n} for n in (-1, -0.001, 1e9, INF, -INF, NAN)),
     {"segment_bytes": (0, 65536)},
     {"segment_bytes": (-4096, 65536)},
