@@ -6,14 +6,14 @@ import argparse
 import dataclasses
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from rich.console import Console
 
 from bench import machine, report
-from bench.engines import ENGINES, engine_class
 from bench.harness import QUICK, Harness, Plan, default_directory, stopwatch
+from bench.installed import NAMES, look
 from bench.result import RowResult, Unavailable
 from bench.rows import ROWS, Row
 from bench.targets import judge
@@ -30,16 +30,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     plan = QUICK if options.quick else Plan()
     if options.rounds:
         plan = dataclasses.replace(plan, rounds=options.rounds)
-    engines = _installed(options.engines, console)
+    installed = look(options.engines)
+    for name, reason in installed.absent.items():
+        console.print(f"[bold red]{name} does not run: {reason}[/]")
     options.directory.mkdir(parents=True, exist_ok=True)
     about = machine.machine_class(options.directory)
     if about["file_system"] in MEMORY_FILE_SYSTEMS:
         console.print("[red]This directory lives in memory: the synced rows mean nothing.[/]")
     with tempfile.TemporaryDirectory(prefix="run-", dir=options.directory) as scratch:
-        with Harness(plan, engines, Path(scratch).resolve()) as harness:
-            rows = [_measure(ROWS[number], harness, console) for number in options.rows]
+        with Harness(plan, [*installed.settings], Path(scratch).resolve()) as harness:
+            rows = [_measure(ROWS[name], harness, console) for name in options.rows]
     report.show(console, rows, about)
-    report.write_json(options.output, report.as_json(rows, about, plan, engines))
+    report.write_json(options.output, report.as_json(rows, about, plan, installed))
     console.print(f"written: {options.output}", highlight=False)
     missed = any(one.verdict == "fail" for row in rows for one in judge(row))
     return int(options.check and missed)
@@ -49,13 +51,16 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     add = parser.add_argument
     add(
-        "--rows", type=_numbers, default=list(ROWS), help="numbers of rows, as 1,2,8 (default: all)"
+        "--rows",
+        type=_rows,
+        default=list(ROWS),
+        help=f"of {','.join(ROWS)}, as 1,2,counter (default: all)",
     )
     add(
         "--engines",
-        type=_names,
-        default=list(ENGINES),
-        help=f"of {','.join(ENGINES)} (default: all)",
+        type=_engines,
+        default=list(NAMES),
+        help=f"of {','.join(NAMES)} (default: all)",
     )
     add(
         "--quick", action="store_true", help="small counts and 3 rounds: a check, not a measurement"
@@ -72,39 +77,28 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _numbers(text: str) -> list[int]:
-    numbers = [int(part) for part in text.split(",")]
-    if unknown := set(numbers) - set(ROWS):
-        raise argparse.ArgumentTypeError(f"no row {sorted(unknown)}; there are {sorted(ROWS)}")
-    return numbers
+def _rows(text: str) -> list[str]:
+    return _known("row", text.split(","), ROWS)
 
 
-def _names(text: str) -> list[str]:
-    if unknown := set(text.split(",")) - set(ENGINES):
-        raise argparse.ArgumentTypeError(f"no engine {sorted(unknown)}; there are {list(ENGINES)}")
-    return text.split(",")
+def _engines(text: str) -> list[str]:
+    return _known("engine", text.split(","), NAMES)
 
 
-def _installed(names: Sequence[str], console: Console) -> list[str]:
-    found = []
-    for name in names:
-        try:
-            engine_class(name)
-        except ImportError as error:
-            console.print(f"[yellow]{name} does not run: {error}[/]")
-        else:
-            found.append(name)
-    return found
+def _known(kind: str, names: list[str], known: Collection[str]) -> list[str]:
+    if unknown := [name for name in names if name not in known]:
+        raise argparse.ArgumentTypeError(f"no {kind} {unknown}; there are {[*known]}")
+    return names
 
 
 def _measure(row: Row, harness: Harness, console: Console) -> RowResult:
-    with stopwatch() as seconds, console.status(f"row {row.number}: {row.work}"):
+    with stopwatch() as seconds, console.status(f"row {row.name}: {row.work}"):
         try:
             result = row.measure(row, harness)
         except Unavailable as reason:
-            result = RowResult(row.number, row.work, skipped=str(reason))
+            result = RowResult(row.name, row.work, skipped=str(reason))
         console.print(
-            f"row {row.number}: {row.work}: {seconds():.0f} s", style="dim", highlight=False
+            f"row {row.name}: {row.work}: {seconds():.0f} s", style="dim", highlight=False
         )
     return result
 

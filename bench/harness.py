@@ -13,7 +13,7 @@ import itertools
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,6 +24,7 @@ from bench.result import Series, Turn, Unavailable
 
 TABLE_SHARDS = 16
 DIRECTORY = "build/bench"
+Contender = tuple[str, str]  #: engine and variant
 DIRECTORY_VARIABLE = "SHARDKV_BENCH_DIR"
 
 
@@ -124,15 +125,26 @@ class Harness:
             variant: what to call this set of rounds, where a row has several.
             synced: measure the machine's sync time before each round.
         """
-        turns: dict[str, list[Turn]] = {name: [] for name in names}
+        turns = {(name, variant): functools.partial(turn, name) for name in names}
+        return self.interleave(turns, synced=synced)
+
+    def interleave(
+        self, turns: Mapping[Contender, Callable[[], Turn]], *, synced: bool = False
+    ) -> Rounds:
+        """Give every contender one turn per round; each round begins one contender later.
+
+        Args: as `rounds`, for rows whose engines differ in variant.
+        """
+        done: dict[Contender, list[Turn]] = {contender: [] for contender in turns}
         syncs = []
         for number in range(self.plan.rounds):
             if synced:
                 syncs.append(machine.sync_times(self.scratch))
-            shift = number % len(names)
-            for name in [*names[shift:], *names[:shift]]:
-                turns[name].append(_without_gc(turn, name))
-        return Rounds(tuple(Series.of(name, variant, turns[name]) for name in names), tuple(syncs))
+            shift = number % len(turns)
+            for contender in [*turns][shift:] + [*turns][:shift]:
+                done[contender].append(_without_gc(turns[contender]))
+        series = (Series.of(*contender, found) for contender, found in done.items())
+        return Rounds(tuple(series), tuple(syncs))
 
     @contextlib.contextmanager
     def directory(self) -> Iterator[Path]:
@@ -179,11 +191,11 @@ def _load(engine: Engine, rows: list[tuple[bytes, bytes]]) -> None:
     engine.flush()
 
 
-def _without_gc(turn: Callable[[str], Turn], name: str) -> Turn:
+def _without_gc(turn: Callable[[], Turn]) -> Turn:
     gc.collect()
     gc.disable()
     try:
-        return turn(name)
+        return turn()
     finally:
         gc.enable()
 

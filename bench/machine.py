@@ -5,15 +5,17 @@ from __future__ import annotations
 import importlib.metadata
 import os
 import platform
+import shutil
 import sqlite3
 import statistics
+import subprocess
 import time
 from pathlib import Path
 
 PROBE_SYNCS = 60
 PROBE_PAGE = 4096
 PROBE_FILE_BYTES = 256 << 10
-PACKAGES = ("shardkv", "plyvel", "rocksdict", "lmdb", "cffi")
+PACKAGES = ("shardkv", "plyvel", "rocksdict", "lmdb", "diskcache", "redis", "hiredis", "cffi")
 
 
 def machine_class(directory: Path) -> dict[str, object]:
@@ -44,7 +46,18 @@ def _versions() -> dict[str, str]:
             found[package] = importlib.metadata.version(package)
         except importlib.metadata.PackageNotFoundError:
             continue
+    if server := redis_server():
+        found["redis-server"] = server
     return found
+
+
+def redis_server() -> str | None:
+    """Return the version of the installed redis-server, or None."""
+    program = shutil.which("redis-server")
+    if program is None:
+        return None
+    told = subprocess.run([program, "--version"], capture_output=True, text=True, check=True).stdout
+    return told.partition("v=")[2].split()[0]
 
 
 def file_system(directory: Path) -> str:

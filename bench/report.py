@@ -11,8 +11,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from bench.engines import engine_class
 from bench.harness import Plan
+from bench.installed import Installed
 from bench.result import RowResult, Series, Spread
 from bench.targets import Judgement, Target, judge
 
@@ -49,7 +49,9 @@ def spread(found: Spread) -> str:
 
 
 def _unit(target: Target) -> str:
-    return f"x {target.peer}" if target.peer else UNITS.get(target.metric, target.metric)
+    if target.peer is None:
+        return UNITS.get(target.metric, target.metric)
+    return f"x {target.peer_variant or target.peer}"
 
 
 def _bound(value: float | None) -> str:
@@ -64,7 +66,7 @@ def target_table(rows: Sequence[RowResult]) -> Table:
         table.add_column(heading, justify="right" if right else "left", no_wrap=heading != "work")
     for row in rows:
         work = f"{row.work} (skipped: {row.skipped})" if row.skipped else row.work
-        table.add_row(str(row.number), work, style="bold")
+        table.add_row(row.name, work, style="bold")
         for judgement in judge(row):
             table.add_row(*_cells(judgement))
         table.add_section()
@@ -82,7 +84,7 @@ def _cells(judgement: Judgement) -> list[str]:
 def series_table(row: RowResult) -> Table:
     """Make the table of one row's engines: every metric, median and range."""
     metrics = list(dict.fromkeys(name for one in row.series for name in one.metrics))
-    table = Table(title=f"Row {row.number}: {row.work}{_sync_note(row)}", title_justify="left")
+    table = Table(title=f"Row {row.name}: {row.work}{_sync_note(row)}", title_justify="left")
     for heading in ("variant", "engine", *metrics):
         table.add_column(heading)
     for one in row.series:
@@ -127,13 +129,14 @@ def show(console: Console, rows: Sequence[RowResult], machine: Mapping[str, obje
 
 
 def as_json(
-    rows: Sequence[RowResult], machine: Mapping[str, object], plan: Plan, engines: Sequence[str]
+    rows: Sequence[RowResult], machine: Mapping[str, object], plan: Plan, installed: Installed
 ) -> str:
     """Return the whole result as JSON: machine class, plan, engine settings, series, judgements."""
     found = {
         "machine": machine,
         "plan": dataclasses.asdict(plan),
-        "engines": {name: engine_class(name).settings for name in engines},
+        "engines": installed.settings,
+        "absent": installed.absent,
         "rows": [_row_json(row) for row in rows],
     }
     return json.dumps(found, indent=1) + "\n"
@@ -141,7 +144,7 @@ def as_json(
 
 def _row_json(row: RowResult) -> dict[str, object]:
     return {
-        "row": row.number,
+        "row": row.name,
         "work": row.work,
         "skipped": row.skipped,
         "settings": row.settings,

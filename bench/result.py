@@ -29,7 +29,7 @@ class Series:
 class RowResult:
     """One row of the target table: its series and sync times, or why it could not run."""
 
-    number: int
+    name: str
     work: str
     series: tuple[Series, ...] = ()
     sync_us: tuple[Turn, ...] = ()

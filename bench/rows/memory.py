@@ -24,6 +24,4 @@ def heap(row: Row, harness: Harness) -> RowResult:
     for _ in range(harness.plan.rounds):
         with harness.directory() as path:
             turns.append(jobs.run("heap", name, path, count))
-    return RowResult(
-        row.number, row.work, (Series.of(name, "", turns),), settings={"records": count}
-    )
+    return RowResult(row.name, row.work, (Series.of(name, "", turns),), settings={"records": count})

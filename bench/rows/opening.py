@@ -44,7 +44,7 @@ def replay(row: Row, harness: Harness) -> RowResult:
         ]
     settings = {"records": counts, "log_bytes": logs}
     series = tuple(one for part in parts for one in part.series)
-    return RowResult(row.number, row.work, series, settings=settings)
+    return RowResult(row.name, row.work, series, settings=settings)
 
 
 def _copy(source: Path, target: Path, cold: bool) -> None:
@@ -67,4 +67,4 @@ def open_clean(row: Row, harness: Harness) -> RowResult:
         "load_s": loaded["seconds"],
         "bytes": size,
     }
-    return RowResult(row.number, row.work, (Series.of(name, "", turns),), settings=settings)
+    return RowResult(row.name, row.work, (Series.of(name, "", turns),), settings=settings)

@@ -38,7 +38,7 @@ def get_cached(row: Row, harness: Harness) -> RowResult:
 
     rounds = harness.rounds(names, turn)
     settings = {"records": len(rows), "gets": len(keys), "shards": TABLE_SHARDS}
-    return RowResult(row.number, row.work, rounds.series, settings=settings)
+    return RowResult(row.name, row.work, rounds.series, settings=settings)
 
 
 def _check_gets(harness: Harness, name: str, wanted: list[tuple[bytes, bytes]]) -> None:
@@ -67,7 +67,7 @@ def scan_all(row: Row, harness: Harness) -> RowResult:
 
     rounds = harness.rounds(names, turn)
     settings = {"records": len(rows), "shards": TABLE_SHARDS}
-    return RowResult(row.number, row.work, rounds.series, settings=settings)
+    return RowResult(row.name, row.work, rounds.series, settings=settings)
 
 
 def _check_scan(harness: Harness, name: str) -> None:

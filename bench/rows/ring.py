@@ -29,7 +29,7 @@ def lookups(row: Row, harness: Harness) -> RowResult:
         program = _build(path)
         turns = [_run(program, harness.plan.ring_lookups) for _ in range(harness.plan.rounds)]
     settings = {"lookups": harness.plan.ring_lookups, "shards": SHARDS, "flags": " ".join(FLAGS)}
-    return RowResult(row.number, row.work, (Series.of("shardkv", "", turns),), settings=settings)
+    return RowResult(row.name, row.work, (Series.of("shardkv", "", turns),), settings=settings)
 
 
 def _build(directory: Path) -> Path:

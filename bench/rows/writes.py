@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from bench.engines import Durability, Setup
 from bench.harness import Harness, Rounds, stopwatch
+from bench.loops import Span
 from bench.loops import put_together as run_together
 from bench.records import split
 from bench.result import RowResult, Turn
@@ -25,7 +26,7 @@ def put_alone(row: Row, harness: Harness) -> RowResult:
     """Row 1: one thread, every put synced before it returns."""
     names = harness.present("shardkv", "plyvel", "rocksdict", "py-lmdb", "sqlite3")
     rounds = _durable_puts(harness, names, threads=1, variant="")
-    return RowResult(row.number, row.work, rounds.series, rounds.sync_us)
+    return RowResult(row.name, row.work, rounds.series, rounds.sync_us)
 
 
 def put_together(row: Row, harness: Harness) -> RowResult:
@@ -38,16 +39,16 @@ def put_together(row: Row, harness: Harness) -> RowResult:
     ]
     series = tuple(one for part in parts for one in part.series)
     return RowResult(
-        row.number, row.work, series, tuple(sync for part in parts for sync in part.sync_us)
+        row.name, row.work, series, tuple(sync for part in parts for sync in part.sync_us)
     )
 
 
 def _durable_puts(harness: Harness, names: list[str], threads: int, variant: str) -> Rounds:
-    plan = harness.plan
+    span = Span(harness.plan.warm_seconds, harness.plan.seconds)
 
     def turn(name: str) -> Turn:
         with harness.store(name, SYNCED) as engine:
-            return run_together(engine, harness.pool, threads, plan.warm_seconds, plan.seconds)
+            return run_together(engine, harness.pool, threads, span)
 
     return harness.rounds(names, turn, variant=variant, synced=True)
 
@@ -73,7 +74,7 @@ def submit_loop(row: Row, harness: Harness) -> RowResult:
 
     rounds = harness.rounds(harness.present("shardkv", "plyvel", "rocksdict"), turn, synced=True)
     return RowResult(
-        row.number, row.work, rounds.series, rounds.sync_us, {"records": harness.plan.loop_records}
+        row.name, row.work, rounds.series, rounds.sync_us, {"records": harness.plan.loop_records}
     )
 
 
@@ -100,4 +101,4 @@ def put_batches(row: Row, harness: Harness) -> RowResult:
     names = harness.present("shardkv", "plyvel", "rocksdict", "py-lmdb", "sqlite3")
     rounds = harness.rounds(names, turn, synced=True)
     settings = {"records": harness.plan.loop_records}
-    return RowResult(row.number, row.work, rounds.series, rounds.sync_us, settings)
+    return RowResult(row.name, row.work, rounds.series, rounds.sync_us, settings)

@@ -1,0 +1,140 @@
+"""README's figures, made from the committed result file that README names.
+
+`python -m bench.figures` writes them between README's two marks; a test holds them equal. Another
+result file is named in the first mark.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bench.report import UNITS, number
+from bench.targets import SUBJECT
+
+ROOT = Path(__file__).resolve().parent.parent
+README = ROOT / "README.md"
+BLOCK = re.compile(r"(<!-- figures: (\S+) -->\n)(.*?)(<!-- end of figures -->)", re.DOTALL)
+HEAD = "| | shardkv | best peer | |\n|---|---|---|---|\n"
+MISSED = {"fail"}
+JUDGED = {"fail", "pass", "reach"}
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of the table: our figure and the best one of a peer, as the row measured them.
+
+    Args:
+        work: what README calls it.
+        row, variant, metric: which figure of the result.
+        peer_metric: the peers' metric where it differs from ours.
+        any_variant: compare with the peers in every variant.
+    """
+
+    work: str
+    row: str
+    variant: str = ""
+    metric: str = "per_s"
+    peer_metric: str | None = None
+    any_variant: bool = False
+
+
+LINES = (
+    Line("put, 1 thread", "1"),
+    Line("put, 16 threads", "2", "16 threads"),
+    Line("put, 64 threads", "2", "64 threads"),
+    Line("put, 1,000 asyncio tasks; peers: threads", "3", "1,000 tasks", any_variant=True),
+    Line("incr of one hot key, 16 threads", "counter", "16 threads"),
+    Line("incr of one hot key, 1,000 asyncio tasks", "counter", "1,000 tasks"),
+    Line("put_many(1,000)", "5"),
+    Line("submit loop, then one sync; peers: no sync", "4", "", "synced_per_s", "loop_per_s"),
+    Line("get, cached", "8"),
+    Line("ordered scan, 16 shards", "9"),
+    Line("replay to first read, cold cache", "11", "cold cache", "s_per_gb"),
+    Line("open a clean store, 16 shards", "12", metric="open_ms"),
+    Line("heap per unflushed record", "13", metric="heap_bytes"),
+)
+
+
+def figures(result: Json) -> str:
+    """Return the table and the sentences below it."""
+    rows = {str(row["row"]): row for row in result["rows"]}
+    lines = [_line(line, rows[line.row]) for line in LINES if line.row in rows]
+    return HEAD + "".join(lines) + "\n" + _about(result) + "\n" + _verdict(result) + "\n"
+
+
+def _line(line: Line, row: Json) -> str:
+    ours, peers = None, []
+    for one in row["series"]:
+        mine = one["engine"] == SUBJECT
+        metric = line.metric if mine else line.peer_metric or line.metric
+        found = one["metrics"].get(metric)
+        if found is None or not (one["variant"] == line.variant or (line.any_variant and not mine)):
+            continue
+        if mine:
+            ours = found["median"]
+        else:
+            peers.append((found["median"], one["engine"]))
+    if ours is None:
+        return ""
+    unit = UNITS[line.metric]
+    if not peers:
+        return f"| {line.work} | {_figure(ours, unit)} | | |\n"
+    value, name = max(peers) if unit == "/s" else min(peers)
+    ratio = ours / value if unit == "/s" else value / ours
+    return (
+        f"| {line.work} | {_figure(ours, unit)} | {name} {_figure(value, unit)} | {ratio:.2g}x |\n"
+    )
+
+
+def _figure(value: float, unit: str) -> str:
+    return f"{number(value)}{'' if unit == '/s' else ' '}{unit}"
+
+
+def _about(result: Json) -> str:
+    machine, plan = result["machine"], result["plan"]
+    return (
+        f"Medians of {plan['rounds']} interleaved rounds of {plan['seconds']:g} s on {machine['cores']} cores "
+        f"({machine['cpu']}), {machine['file_system']}, {machine['kernel']}, Python {machine['python']}, "
+        f"load {machine['load_at_start']:g} at the start."
+    )
+
+
+def _verdict(result: Json) -> str:
+    judged = [
+        (str(row["row"]), target["verdict"]) for row in result["rows"] for target in row["targets"]
+    ]
+    floors = [(row, verdict) for row, verdict in judged if verdict in JUDGED]
+    missed = list(dict.fromkeys(row for row, verdict in floors if verdict in MISSED))
+    met = sum(verdict not in MISSED for _, verdict in floors)
+    where = f"; missed in row {', '.join(missed)}" if missed else ""
+    return f"{met} of {len(floors)} floors are met{where}."
+
+
+def updated(readme: str, root: Path = ROOT) -> str:
+    """Return README's text with the figures of the result file that it names.
+
+    Raises:
+        ValueError: when README has no such block.
+    """
+    found = BLOCK.search(readme)
+    if found is None:
+        raise ValueError("README.md has no block of figures")
+    result = json.loads((root / found[2]).read_text(encoding="utf-8"))
+    return readme[: found.start()] + found[1] + figures(result) + found[4] + readme[found.end() :]
+
+
+def main() -> int:
+    """Bring README up to date."""
+    README.write_text(updated(README.read_text(encoding="utf-8")), encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
