@@ -29,6 +29,7 @@ skv_code skv_stats_read(skv_store *store, skv_stats *out, skv_io *io)
     out->stall_ns = atomic_load(&store->parts.pressure.stall_ns);
     out->limited_ns = atomic_load(&store->parts.admission.stall_ns);
     out->replayed_records = store->replayed_records;
+    out->expired_removed = atomic_load(&store->parts.expired_removed);
     skv_log_lock(store->parts.log);
     out->snapshots = store->parts.snapshot_count;
     skv_log_unlock(store->parts.log);
@@ -79,20 +80,6 @@ int64_t skv_snapshot_stats_read(skv_store *store, skv_snapshot_stats *out, uint3
     skv_log_unlock(store->parts.log);
     skv_store_leave(store);
     return count;
-}
-
-uint64_t skv_clock_ms(skv_store *store)
-{
-    return skv_clock_now(&store->parts.clock);
-}
-
-skv_code skv_clock_set_shift(skv_store *store, int64_t shift_ms, skv_io *io)
-{
-    if (shift_ms > SKV_TTL_MS_MAX || shift_ms < -SKV_TTL_MS_MAX)
-        return skv_fail(&io->error, SKV_INVALID, "a shift of %lld ms; at most %lld", (long long)shift_ms,
-                        (long long)SKV_TTL_MS_MAX);
-    skv_clock_shift(&store->parts.clock, shift_ms);
-    return SKV_OK;
 }
 
 int64_t skv_shard_of(skv_store *store, const char *key, size_t key_bytes, skv_io *io)

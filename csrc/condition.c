@@ -19,10 +19,18 @@ skv_version skv_version_of(const skv_lane *lane, const skv_log *log, const skv_r
 }
 
 /* What was seen in the shard may have expired since. */
-static void age(const skv_lane *lane, skv_version *seen)
+static void age(skv_condition *condition)
 {
-    if (seen->expires_ms && skv_clock_passed(lane->clock, seen->expires_ms))
+    skv_version *seen = &condition->seen;
+    if (!condition->expired_too && seen->expires_ms && skv_clock_passed(condition->lane->clock, seen->expires_ms))
         seen->version = seen->expires_ms = 0;
+}
+
+static void look_in_log(const skv_parts *parts, skv_condition *condition, const skv_record *newest)
+{
+    condition->seen = skv_version_of(condition->lane, parts->log, newest);
+    if (condition->expired_too && !skv_record_deletes(newest))
+        condition->seen.version = newest->seqno;
 }
 
 void skv_conditions_route(const skv_parts *parts, skv_conditions *conditions)
@@ -46,13 +54,13 @@ static skv_code check(const skv_parts *parts, skv_condition *condition)
     bool known = true;
     skv_lock(&lane->lock);
     if (skv_lane_find(lane, key, &position, &newest))
-        condition->seen = skv_version_of(lane, parts->log, &newest);
+        look_in_log(parts, condition, &newest);
     else
         known = condition->seen.below && condition->seen.generation == lane->generation;
     skv_unlock(&lane->lock);
     if (!known)
         return SKV_AGAIN;
-    age(lane, &condition->seen);
+    age(condition);
     return skv_condition_holds(condition) ? SKV_OK : SKV_CONFLICT;
 }
 

@@ -18,6 +18,7 @@ typedef struct {
     skv_slice key; /* borrowed */
     uint64_t least, most; /* of versions that will do */
     skv_version seen;     /* the newest that is known */
+    bool expired_too;     /* a record counts by its version though it has expired */
     uint64_t key_hash;    /* filled in by the write */
     skv_lane *lane;       /* likewise */
 } skv_condition;

@@ -208,6 +208,13 @@ static skv_code apply_run(skv_parts *parts, skv_lane *lane, const skv_run *run, 
     return code;
 }
 
+/* What may expire in the shard from now on; a pass over it may be under way and beyond it already. */
+static void expect_expiry(skv_sweep *sweep, uint64_t soonest_ms)
+{
+    sweep->due_ms = soonest_ms < sweep->due_ms ? soonest_ms : sweep->due_ms;
+    sweep->at.tally.next_ms = soonest_ms < sweep->at.tally.next_ms ? soonest_ms : sweep->at.tally.next_ms;
+}
+
 static void let_go(skv_parts *parts, skv_lane *lane, uint64_t spent_ns)
 {
     skv_index *done;
@@ -215,6 +222,7 @@ static void let_go(skv_parts *parts, skv_lane *lane, uint64_t spent_ns)
     skv_lock(&lane->lock);
     done = lane->sealed;
     size = skv_index_measure(done);
+    expect_expiry(&lane->sweep, skv_index_soonest(done));
     lane->sealed = NULL;
     lane->applying = false;
     lane->generation++;

@@ -15,6 +15,7 @@ skv_index *skv_index_create(const skv_slots *slots)
     if (index) {
         atomic_init(&index->references, 1);
         index->slots = slots;
+        index->soonest_ms = UINT64_MAX;
     }
     return index;
 }
@@ -177,6 +178,8 @@ static void note_size(skv_index *index, const skv_record *record)
     }
     index->size.last_seqno = record->seqno;
     index->size.bytes += skv_record_bytes(record);
+    if (skv_record_expires(record) && record->expires_ms < index->soonest_ms)
+        index->soonest_ms = record->expires_ms;
 }
 
 void skv_index_insert(skv_index *index, uint64_t key_hash, skv_position position, const skv_record *record,
@@ -261,4 +264,23 @@ void skv_index_copy(const skv_index *index, skv_position *out)
 {
     for (int i = 0; i < SKV_INDEX_TABLES; i++)
         out = skv_index_copy_table(&index->tables[i], out);
+}
+
+skv_code skv_index_copy_part(const skv_index *index, uint32_t part, skv_run **out)
+{
+    const skv_table *table = &index->tables[part];
+    *out = table->used ? skv_run_create(table->used) : NULL;
+    if (*out)
+        (void)skv_index_copy_table(table, (*out)->positions);
+    return *out || !table->used ? SKV_OK : SKV_NO_MEMORY;
+}
+
+uint64_t skv_index_soonest(const skv_index *index)
+{
+    return index->soonest_ms;
+}
+
+void skv_index_expect(skv_index *index, uint64_t soonest_ms)
+{
+    index->soonest_ms = soonest_ms;
 }

@@ -49,6 +49,12 @@ skv_code skv_index_resolve(skv_index *index, uint64_t most, skv_index_below belo
 int64_t skv_index_delta(const skv_index *index);
 
 skv_index_size skv_index_measure(const skv_index *index);
+#define SKV_INDEX_PARTS 64
+/* The newest positions of one part, in no order; owned: skv_run_release. OK with NULL: it is empty. NO_MEMORY. */
+skv_code skv_index_copy_part(const skv_index *index, uint32_t part, skv_run **out);
+/* The earliest expiry of what was inserted since this was said last, or what was said; UINT64_MAX: none. */
+uint64_t skv_index_soonest(const skv_index *index);
+void skv_index_expect(skv_index *index, uint64_t soonest_ms);
 /* All newest positions, in no order. out has room for skv_index_measure().keys. */
 void skv_index_copy(const skv_index *index, skv_position *out);
 

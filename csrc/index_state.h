@@ -4,7 +4,7 @@
 
 #include "index.h"
 
-#define SKV_INDEX_TABLES 64
+#define SKV_INDEX_TABLES SKV_INDEX_PARTS
 #define SKV_INDEX_TABLE_BITS 6
 #define SKV_ENTRY_USED 1
 #define SKV_ENTRY_DELETE 2
@@ -36,6 +36,7 @@ struct skv_index {
     skv_table older; /* replaced versions; a key may occur often */
     skv_index_size size;
     int64_t delta; /* of the keys that are known */
+    uint64_t soonest_ms;
     bool ordered;
     skv_run *runs[SKV_INDEX_RUNS_MAX];
     uint32_t run_count;

@@ -8,6 +8,27 @@
 #include "shard.h"
 #include "sync.h"
 
+/* What a sweep did, and the earliest expiry of what it left. */
+typedef struct {
+    uint64_t next_ms;
+    uint64_t removed;
+} skv_sweep_tally;
+
+/* Where a sweep of a shard stands: behind a key. */
+typedef struct {
+    skv_sweep_tally tally;
+    size_t key_bytes; /* 0: before the first */
+    uint8_t key[SKV_KEY_BYTES_MAX];
+} skv_sweep_place;
+
+/* The sweeps of a lane: the flush's thread alone. */
+typedef struct {
+    uint64_t due_ms; /* nothing in the shard expires before this; 0: nobody has looked yet */
+    skv_sweep_place at;
+    uint32_t part; /* of the active generation */
+    skv_sweep_tally part_tally;
+} skv_sweep;
+
 typedef struct {
     skv_shard *shard;      /* owned */
     skv_clock *clock;      /* kept */
@@ -21,6 +42,7 @@ typedef struct {
     bool counted;          /* somebody counts keys: a flush learns what lies below before it changes that */
     uint64_t generation;   /* counts flushes: what was read from the shard before may be old after */
     uint64_t flushes, flush_ns, flushed_records;
+    skv_sweep sweep;
 } skv_lane;
 
 /* What one reader sees of a lane: kept generations, newest first, and the shard as it was in the same moment. */

@@ -1,9 +1,11 @@
 /* L4 house. The three loops that the caller's threads run: sync, log, flush. Each stays here, in C, until the store stops. */
 #include "flush_path.h"
 #include "store.h"
+#include "sweep_path.h"
 
 #define IDLE_NS SKV_NS_PER_S
 #define RETRY_NS (200 * SKV_NS_PER_MS)
+#define SWEEP_RESTS 9 /* for each time that was worked */
 
 /* Each loop reads its event first, then looks whether to stop: a stop in between is seen by the one or the other. */
 void skv_run_sync(skv_store *store)
@@ -28,6 +30,17 @@ void skv_run_log(skv_store *store)
     }
 }
 
+/* While nothing needs a flush: one round of sweeping, then a rest as long as nine such rounds, unless a flush is wanted. */
+static void sweep_and_wait(skv_store *store, unsigned seen)
+{
+    skv_io io = {.flags = SKV_IO_NO_WAIT};
+    uint64_t began = skv_now_ns(), rest = IDLE_NS;
+    skv_code code = store->readonly ? SKV_NOT_FOUND : skv_sweep_step(&store->parts, &io);
+    if (code != SKV_NOT_FOUND)
+        rest = code == SKV_OK ? SWEEP_RESTS * (skv_now_ns() - began) : RETRY_NS;
+    skv_flush_wait_for_work(&store->parts, seen, rest);
+}
+
 void skv_run_flush(skv_store *store)
 {
     unsigned seen = skv_event_read(&store->parts.pressure.wanted), left = skv_event_read(&store->left);
@@ -35,7 +48,7 @@ void skv_run_flush(skv_store *store)
         skv_error err;
         skv_code code = skv_flush_step(&store->parts, &store->stopping, &err);
         if (code == SKV_NOT_FOUND)
-            skv_flush_wait_for_work(&store->parts, seen, IDLE_NS);
+            sweep_and_wait(store, seen);
         else if (code != SKV_OK)
             skv_event_wait(&store->left, left, RETRY_NS);
         seen = skv_event_read(&store->parts.pressure.wanted);

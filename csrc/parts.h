@@ -22,6 +22,7 @@ typedef struct {
     uint64_t snapshot_count;
     atomic_ullong flush_target;     /* everything up to it shall be flushed */
     skv_event flushed;
+    atomic_ullong expired_removed;  /* records that sweeps deleted */
 } skv_parts;
 
 static inline skv_lane *skv_parts_lane(const skv_parts *parts, skv_key key)

@@ -212,7 +212,7 @@ static skv_code refuse_full(skv_parts *parts, skv_error *err)
 static skv_code take_turn(skv_parts *parts, const skv_write *write, size_t bytes, skv_io *io)
 {
     uint64_t wait_ns;
-    if (!skv_admission_limited(&parts->admission) && !io->turn.epoch)
+    if (write->upkeep || (!skv_admission_limited(&parts->admission) && !io->turn.epoch))
         return SKV_OK;
     wait_ns = skv_admission_wait(&parts->admission, &io->turn, (skv_demand){write->count, bytes},
                                  skv_io_no_wait(io) ? 0 : SKV_SLICE_NS);

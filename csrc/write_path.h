@@ -25,6 +25,7 @@ typedef struct {
     uint32_t count;
     int ack;
     skv_conditions *conditions; /* borrowed; NULL: none */
+    bool upkeep;         /* the engine's own: the limits of configure are for its users */
     uint64_t seqno;      /* out: of the last record */
     uint64_t wait_seqno; /* out: what the answer of a conditional write rests on; 0: it is durable */
 } skv_write;

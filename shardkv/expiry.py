@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import Final
 
-from shardkv._native import TTL_MS_MAX
+from shardkv._native import TTL_MS_MAX, Engine
 from shardkv.errors import InvalidError
 
 Ttl = float | None  # seconds; None: for ever
@@ -27,3 +28,24 @@ def ttl_ms(ttl: Ttl) -> int:
             f"ttl is {ttl} seconds; it must be more than 0 and at most {TTL_MAX}, a hundred years"
         )
     return max(1, round(ttl * 1000))
+
+
+class ExpiringKeys:
+    """What a store does about records whose time is over."""
+
+    _timeout: float
+
+    @abstractmethod
+    def _live(self) -> Engine: ...
+
+    def purge_expired(self) -> int:
+        """Remove what has expired now instead of in the background; return how many records that were.
+
+        Until they are removed, expired records count in `len()`; nothing else shows them.
+
+        Raises: as put; as flush.
+        Cost: a flush, then one look at every record of the shards that hold any with a ttl.
+        """
+        engine = self._live()
+        engine.flush()
+        return engine.remove_expired(self._timeout)

@@ -14,12 +14,12 @@ from collections.abc import (
 from typing import Any, Final, overload
 
 from shardkv._native import NO_SNAPSHOT, Engine, as_bytes
-from shardkv.expiry import Ttl
+from shardkv.expiry import ExpiringKeys, Ttl
 
 MISSING: Final[Any] = object()
 
 
-class BytesMapping(MutableMapping[bytes, bytes]):
+class BytesMapping(MutableMapping[bytes, bytes], ExpiringKeys):
     """Everything that follows from get, put, delete, scan and the many-key calls."""
 
     _timeout: float
@@ -106,6 +106,8 @@ class BytesMapping(MutableMapping[bytes, bytes]):
     def clear(self) -> None:
         """Delete every key."""
         self.delete_many(self)
+        if len(self):  # what has expired counts until it is removed
+            self.purge_expired()
 
 
 class StoreItems(ItemsView[Any, Any]):

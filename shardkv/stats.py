@@ -71,6 +71,7 @@ class Stats:
         stall_s: time that writers were held back for want of room, summed over threads.
         limited_s: time that writers waited for a limit of `configure`, summed over threads.
         replayed_records: records that opening took from the log.
+        expired_removed: expired records that were deleted since the store was opened.
         settings: as `configure` left them.
         log, shards, snapshots: as their classes say; snapshots oldest first.
     """
@@ -84,6 +85,7 @@ class Stats:
     stall_s: float
     limited_s: float
     replayed_records: int
+    expired_removed: int
     settings: Settings
     log: LogStats
     shards: tuple[ShardStats, ...]

@@ -176,6 +176,7 @@ typedef struct {
     uint64_t syncs;
     uint64_t synced_bytes;
     uint64_t replayed_records;
+    uint64_t expired_removed;
     uint64_t snapshots;
     uint64_t group_sizes[SKV_HISTOGRAM_BUCKETS];
     uint64_t sync_us[SKV_HISTOGRAM_BUCKETS];
@@ -269,6 +270,10 @@ skv_code skv_touch(skv_store *store, const char *key, size_t key_bytes, const sk
  * condition. */
 skv_code skv_apply_if(skv_store *store, const char *blob, size_t blob_bytes, const skv_terms *terms, skv_io *io);
 
+/* Delete what has expired in a part of a shard: the records behind key `after` (NULL: from the first on), a few thousand.
+ * Returns how many; io->data, io->bytes: where to go on, nothing at the end of the shard. Records that are in no shard yet
+ * are not looked at. BUSY (none was deleted), FULL, POISONED, CORRUPT, READ_ONLY, INVALID (no such shard), CLOSED, FORKED. */
+int64_t skv_remove_expired(skv_store *store, uint32_t shard, const char *after, size_t after_bytes, skv_io *io);
 /* After BUSY: the write will not be tried again, others need not wait for its turn. */
 void skv_give_up(skv_store *store, skv_io *io);
 /* Is there a limit of writes or bytes per second? */

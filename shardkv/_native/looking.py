@@ -51,6 +51,7 @@ class Looking(Handle):
             stall_s=c.stall_ns / 1e9,
             limited_s=c.limited_ns / 1e9,
             replayed_records=c.replayed_records,
+            expired_removed=c.expired_removed,
             settings=self.settings(),
             log=log,
             shards=shards,

@@ -25,6 +25,7 @@ static void begin(world *all)
     all->parts.lane_count = SHARDS;
     for (int i = 0; i < SHARDS; i++) {
         skv_mutex_create(&all->lanes[i].lock);
+        all->lanes[i].clock = &logs_clock;
         all->lanes[i].active = skv_index_create(skv_log_slots(all->parts.log));
         CHECK(all->lanes[i].active);
     }
@@ -47,10 +48,10 @@ static skv_lane *lane_of(world *all)
     return skv_parts_lane(&all->parts, skv_key_of(KEY));
 }
 
-static uint64_t append(world *all, uint8_t flags)
+static uint64_t append_until(world *all, uint8_t flags, uint64_t expires_ms)
 {
     skv_error err;
-    skv_record record = {.key = KEY, .value = {(const uint8_t *)"", 0}, .flags = flags};
+    skv_record record = {.key = KEY, .value = {(const uint8_t *)"", 0}, .flags = flags, .expires_ms = expires_ms};
     skv_position position;
     skv_lane *lane = lane_of(all);
     uint64_t hash = skv_key_of(KEY).hash;
@@ -59,6 +60,11 @@ static uint64_t append(world *all, uint8_t flags)
     position = skv_log_append(all->parts.log, &record);
     skv_index_insert(lane->active, hash, position, &record, 0);
     return record.seqno;
+}
+
+static uint64_t append(world *all, uint8_t flags)
+{
+    return append_until(all, flags, 0);
 }
 
 static void seal(world *all)
@@ -169,12 +175,57 @@ static void test_a_broken_condition_is_named_even_behind_an_old_one(void)
     end(&all);
 }
 
+static skv_code check_expired_too(world *all, uint64_t version, const skv_version *seen)
+{
+    skv_condition condition = {.key = KEY, .least = version, .most = version, .seen = *seen, .expired_too = true};
+    skv_conditions conditions = {.items = &condition, .count = 1};
+    skv_conditions_route(&all->parts, &conditions);
+    return skv_conditions_check(&all->parts, &conditions);
+}
+
+static void test_what_was_seen_in_a_shard_may_have_expired_since(void)
+{
+    world all;
+    uint64_t now = skv_clock_now(&logs_clock);
+    skv_version later = {.version = 7, .below = true, .expires_ms = now + 60000};
+    skv_version over = {.version = 7, .below = true, .expires_ms = now}, again = over;
+    begin(&all);
+    CHECK_EQ(check(&all, 7, 7, &later), SKV_OK);
+    CHECK_EQ(check_expired_too(&all, 7, &over), SKV_OK);
+    CHECK_EQ(check(&all, 7, 7, &over), SKV_CONFLICT);
+    CHECK_EQ(over.version, 0);
+    CHECK_EQ(check(&all, 0, 0, &again), SKV_OK);
+    end(&all);
+}
+
+static void test_an_expired_record_of_the_log_is_absence_but_for_who_removes_it(void)
+{
+    world all;
+    uint64_t now = skv_clock_now(&logs_clock), version;
+    skv_version seen = {.below = true};
+    begin(&all);
+    version = append_until(&all, SKV_RECORD_EXPIRES, now + 60000);
+    CHECK_EQ(check(&all, version, version, &seen), SKV_OK);
+    CHECK_EQ(seen.expires_ms, now + 60000);
+    version = append_until(&all, SKV_RECORD_EXPIRES, now);
+    CHECK_EQ(check(&all, version, version, &seen), SKV_CONFLICT);
+    CHECK_EQ(check(&all, 0, 0, &seen), SKV_OK);
+    CHECK_EQ(seen.wait_seqno, version); /* that there was nothing else before may be taken back, too */
+    CHECK_EQ(check_expired_too(&all, version, &seen), SKV_OK);
+    CHECK_EQ(check_expired_too(&all, version - 1, &seen), SKV_CONFLICT);
+    (void)append(&all, SKV_RECORD_DELETE);
+    CHECK_EQ(check_expired_too(&all, version, &seen), SKV_CONFLICT);
+    end(&all);
+}
+
 int main(void)
 {
     RUN(test_what_was_read_of_a_shard_is_old_after_a_flush);
     RUN(test_nothing_seen_is_no_evidence);
     RUN(test_the_log_decides_whatever_was_seen);
     RUN(test_a_delete_is_absence_that_has_to_be_durable_too);
+    RUN(test_what_was_seen_in_a_shard_may_have_expired_since);
+    RUN(test_an_expired_record_of_the_log_is_absence_but_for_who_removes_it);
     RUN(test_a_broken_condition_is_named_even_behind_an_old_one);
     return 0;
 }
