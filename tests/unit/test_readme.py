@@ -10,6 +10,7 @@ import pytest
 from house.tree import ROOT
 
 import shardkv
+from bench import figures
 
 # A block of Python, and the block of what it prints.
 EXAMPLES = re.findall(
@@ -42,7 +43,7 @@ def test_the_first_example_stores_what_it_says(
 
 
 def test_every_example_says_what_it_prints() -> None:
-    assert len(EXAMPLES) > 1
+    assert len(EXAMPLES) >= 7
     assert all(printed for _, printed in EXAMPLES)
 
 
@@ -61,6 +62,11 @@ def test_every_call_that_the_readme_names_exists() -> None:
         "lease",
     }
     assert [name for name in named if not callable(getattr(shardkv.Store, name, None))] == []
+
+
+def test_the_figures_are_those_of_the_committed_result_that_the_readme_names() -> None:
+    readme = (ROOT / "README.md").read_text()
+    assert figures.updated(readme) == readme, "run: python -m bench.figures"
 
 
 def test_the_examples_of_the_package_say_what_happens() -> None:
