@@ -11,9 +11,12 @@ loop watches, and all tasks whose writes have become durable are resumed in one 
 """
 
 from shardkv.aio.batch import Batch
+from shardkv.aio.changes import Watch
+from shardkv.aio.leases import Lease
+from shardkv.aio.namespace import Namespace
 from shardkv.aio.opening import open
 from shardkv.aio.snapshot import Snapshot
 from shardkv.aio.store import Store
 from shardkv.aio.ticket import Ticket
 
-__all__ = ["Batch", "Snapshot", "Store", "Ticket", "open"]
+__all__ = ["Batch", "Lease", "Namespace", "Snapshot", "Store", "Ticket", "Watch", "open"]

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from itertools import islice
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from shardkv import _native
-from shardkv._native import NO_SNAPSHOT, pack
+from shardkv._native import pack
 from shardkv.aio.line import Line
-from shardkv.bulk import Pairs
 from shardkv.snapshot import lookup_many
 
 CHUNK_ITEMS = 1024
@@ -25,11 +24,13 @@ def _chunks(items: Iterable[T]) -> Iterator[list[T]]:
         yield chunk
 
 
-async def put_many(line: Line, items: Pairs, level: int, ttl_ms: int) -> int:
+async def put_many(
+    line: Line, engine: Any, pairs: Iterable[tuple[bytes, bytes]], level: int, ttl_ms: int
+) -> int:
     """Store pairs in chunks; wait for the ack once, at the end. Returns the last seqno."""
     later = _native.LATER if level == _native.DISK else level
-    seqno = line.engine.last_seqno()
-    for chunk in _chunks(items.items() if isinstance(items, Mapping) else items):
+    seqno: int = engine.last_seqno()
+    for chunk in _chunks(pairs):
         todo = [chunk]
         while todo:
             part = todo.pop()
@@ -37,26 +38,28 @@ async def put_many(line: Line, items: Pairs, level: int, ttl_ms: int) -> int:
             if len(blob) > CHUNK_BYTES and len(part) > 1:
                 todo += [part[len(part) // 2 :], part[: len(part) // 2]]
                 continue
-            seqno = await line.write(line.engine.apply, blob, later, 0, ttl_ms, puts_only=True)
+            seqno = await line.write(engine.apply, blob, later, 0, ttl_ms, puts_only=True)
             await asyncio.sleep(0)
     if level == _native.DISK:
         await line.durable(seqno)
     return seqno
 
 
-async def delete_many(line: Line, keys: Iterable[bytes], level: int) -> int:
+async def delete_many(line: Line, engine: Any, keys: Iterable[bytes], level: int) -> int:
     """Delete keys in chunks; return how many were there."""
     tally = [0]
     for chunk in _chunks(keys):
-        await line.write(line.engine.delete_some, pack(chunk), level, tally)
+        await line.write(engine.delete_some, pack(chunk), level, tally)
         await asyncio.sleep(0)
     return tally[0]
 
 
-async def get_many(line: Line, keys: Iterable[bytes]) -> dict[bytes, bytes]:
+async def get_many(
+    line: Line, engine: Any, snapshot: Any, keys: Iterable[bytes]
+) -> dict[bytes, bytes]:
     """Read keys in chunks; absent ones are left out."""
     found: dict[bytes, bytes] = {}
     for chunk in _chunks(keys):
-        found |= await line.read(lookup_many, line.view._engine, NO_SNAPSHOT, chunk)
+        found |= await line.read(lookup_many, engine, snapshot, chunk)
         await asyncio.sleep(0)
     return found

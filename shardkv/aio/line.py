@@ -7,24 +7,23 @@ from collections.abc import Callable
 from functools import partial
 from typing import ParamSpec, TypeVar
 
-from shardkv._native import Notifier, NotYet, Unwaiting, Wait, Waits
+from shardkv._native import NO_CALLS, Notifier, NotYet, Unwaiting, Wait, Waits
+from shardkv.aio.flights import Flights
+from shardkv.coder import Coder
 from shardkv.errors import OverloadedError
+from shardkv.namespace import Namespace
 from shardkv.store import Store
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
 
-class View(Store):
-    """The synchronous store, over an engine that never waits: what it would wait for is owed or raised."""
-
-    def __init__(self, store: Store, engine: Unwaiting) -> None:
-        vars(self).update(vars(store))
-        self._engine = engine  # type: ignore[assignment]
-        self._bind(engine.calls)
-
-    def __del__(self) -> None:
-        """The store that was opened is the one to be closed."""
+def view_of(store: Store, engine: Unwaiting) -> Store:
+    """Return the synchronous store over an engine that never waits: what it would wait for is owed, or raised."""
+    view = object.__new__(Store)
+    vars(view).update(vars(store), _engine=engine, _opened=False, _twins={})
+    view._bind(engine.calls)
+    return view
 
 
 class Line:
@@ -40,7 +39,9 @@ class Line:
         self.loop = loop
         self.engine = Unwaiting(store._live())
         self.debt = self.engine.debt
-        self.view = View(store, self.engine)
+        self.view = view_of(store, self.engine)
+        self.namespaces: dict[Coder, Namespace] = {}
+        self.flights = Flights()
         self.put, self.get = self.engine.calls.put, self.engine.calls.get
         self.waiting = Waits(loop, Wait)
         self.armed = False
@@ -48,6 +49,7 @@ class Line:
         self._timeout = store._timeout
         self._turn = asyncio.Lock()
         self._roomless: list[tuple[int, asyncio.Future[None]]] = []
+        self._watching: list[tuple[int, asyncio.Future[None]]] = []
         self._retired = self._shut = False
         self._notifier = Notifier(self.engine)
         loop.add_reader(self._notifier.fd, self._signalled)
@@ -55,9 +57,12 @@ class Line:
     # -- durability
 
     def arm(self) -> None:
-        """See to it that the front of those who wait is served."""
+        """See to it that a signal comes for whoever waits for the least."""
         self.armed = True
-        if not self._notifier.arm(self.waiting.first):
+        least = [seqno for seqno, _ in self._watching]
+        if self.waiting:
+            least.append(self.waiting.first)
+        if not self._notifier.arm(min(least)):
             self.loop.call_soon(self._signalled)
 
     async def durable(self, seqno: int) -> None:
@@ -70,6 +75,16 @@ class Line:
             self.arm()
         await wait
 
+    def watch(self, seqno: int) -> asyncio.Future[None]:
+        """Return what is done when seqno, which may not have been appended yet, is durable, or at the end.
+
+        Those who wait in `waiting` are served in order, so whoever waits for what may never come is not among them.
+        """
+        future = self.loop.create_future()
+        self._watching.append((seqno, future))
+        self.arm()
+        return future
+
     def _signalled(self) -> None:
         if self._shut:
             return
@@ -78,13 +93,22 @@ class Line:
             self.waiting.resolve(durable)
         finally:  # also when a task ended the program in between
             if not self._shut:
-                self._look_ahead()
+                self._look_ahead(durable)
 
-    def _look_ahead(self) -> None:
+    def _look_ahead(self, durable: int) -> None:
         """After those who were served: wait for the next signal, or end it."""
+        over = self._retired or self._notifier.failure() is not None
+        still, self._watching = self._watching, []
+        for seqno, future in still:
+            if future.done():
+                continue
+            if over or seqno <= durable:
+                future.set_result(None)
+            else:
+                self._watching.append((seqno, future))
         if self._notifier.failure() is not None:
             self._give_up()
-        elif self.waiting:
+        elif self.waiting or self._watching:
             self.arm()
         else:
             self.armed = False
@@ -192,6 +216,13 @@ class Line:
                 future.set_result(None)
 
     # -- the end
+
+    def forbid(self) -> None:
+        """Refuse further calls: the store is being closed."""
+        self.view._closed = True
+        self.view._bind(NO_CALLS)
+        self.view._close_inner()
+        self.put, self.get = NO_CALLS.put, NO_CALLS.get
 
     def retire(self) -> None:
         """Let go of the descriptor as soon as nobody waits. A callback of the loop."""

@@ -2,34 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Coroutine, Generator
+from collections.abc import Callable, Coroutine, Generator
+from contextlib import AbstractAsyncContextManager
 from types import TracebackType
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, TypeVar
+
+T = TypeVar("T", bound=AbstractAsyncContextManager[Any])
 
 
-class Closable(Protocol):
-    """Something that is closed when a block ends."""
+class Pending(Generic[T]):
+    """Something about to be opened: awaiting it opens it; a block opens it, and ends it with the block."""
 
-    def close(self) -> Awaitable[None]:
-        """Close it."""
-        ...
-
-
-C = TypeVar("C", bound=Closable)
-
-
-class Pending(Generic[C]):
-    """Something about to be opened: awaiting it opens it; a block opens it and closes it at its end."""
-
-    def __init__(self, make: Callable[[], Coroutine[Any, Any, C]]) -> None:
+    def __init__(self, make: Callable[[], Coroutine[Any, Any, T]]) -> None:
         self._make = make
-        self._made: C | None = None
+        self._made: T | None = None
 
-    def __await__(self) -> Generator[Any, None, C]:
+    def __await__(self) -> Generator[Any, None, T]:
         return self._make().__await__()
 
-    async def __aenter__(self) -> C:
+    async def __aenter__(self) -> T:
         self._made = await self._make()
+        await self._made.__aenter__()
         return self._made
 
     async def __aexit__(
@@ -39,4 +32,4 @@ class Pending(Generic[C]):
         trace: TracebackType | None,
     ) -> None:
         if self._made is not None:
-            await self._made.close()
+            await self._made.__aexit__(kind, error, trace)

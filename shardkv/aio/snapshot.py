@@ -7,53 +7,26 @@ from types import TracebackType
 from typing import Any, Self
 
 from shardkv import snapshot
+from shardkv.aio import bulk
 from shardkv.aio.line import Line
 from shardkv.aio.scan import rows
+from shardkv.aio.surface import Surface, reading
 from shardkv.scan import bounds
 
 
-class Snapshot:
-    """What the store held when `Store.snapshot()` was awaited. Close it: an old one keeps disk space."""
+class Cut(Surface):
+    """What snapshots of a store and of a namespace share: one synchronous snapshot on one line."""
 
-    def __init__(self, line: Line, cut: snapshot.Snapshot) -> None:
-        self._line = line
+    def __init__(self, line: Line, cut: Any) -> None:
+        self._home = line
         self._cut = cut
-        self.seqno = cut.seqno
+        self.seqno: int = cut.seqno
 
-    async def get(self, key: bytes, default: Any = None) -> Any:
-        """Return the value that `key` had, or `default`."""
-        return await self._line.read(self._cut.get, key, default)
+    def _line(self) -> Line:
+        return self._home
 
-    async def contains(self, key: bytes) -> bool:
-        """Say whether `key` was there."""
-        return await self._line.read(self._cut.__contains__, key)
-
-    async def get_many(self, keys: Iterable[bytes]) -> dict[bytes, bytes]:
-        """Return the keys that were present, with their values."""
-        return await self._line.read(self._cut.get_many, keys)
-
-    def scan(
-        self,
-        start: bytes | None = None,
-        stop: bytes | None = None,
-        *,
-        prefix: bytes | None = None,
-        reverse: bool = False,
-        limit: int | None = None,
-        values: bool = True,
-    ) -> AsyncIterator[Any]:
-        """Iterate over (key, value) in key order, as `Store.scan` does."""
-        return rows(
-            self._line,
-            self._cut._live(),
-            bounds(start, stop, prefix),
-            reverse=reverse,
-            limit=limit,
-            values=values,
-        )
-
-    def __aiter__(self) -> AsyncIterator[bytes]:
-        return self.scan(values=False)
+    def _on(self, line: Line) -> Any:
+        return self._cut
 
     async def close(self) -> None:
         """Let go of the cut. Idempotent."""
@@ -72,3 +45,38 @@ class Snapshot:
 
     def __repr__(self) -> str:
         return repr(self._cut).replace("shardkv.", "shardkv.aio.", 1)
+
+
+class Snapshot(Cut):
+    """What the store held when `Store.snapshot()` was awaited. Close it: an old one keeps disk space."""
+
+    get = reading(snapshot.Snapshot.get)
+    contains = reading(snapshot.Snapshot.__contains__)
+
+    async def get_many(self, keys: Iterable[bytes]) -> dict[bytes, bytes]:
+        """Return the keys that were present, with their values; other tasks run in between."""
+        return await bulk.get_many(self._home, self._cut._engine, self._cut._live(), keys)
+
+    def scan(
+        self,
+        start: bytes | None = None,
+        stop: bytes | None = None,
+        *,
+        prefix: bytes | None = None,
+        reverse: bool = False,
+        limit: int | None = None,
+        values: bool = True,
+    ) -> AsyncIterator[Any]:
+        """Iterate over (key, value) in key order, as `Store.scan` does."""
+        return rows(
+            self._home,
+            self._cut._engine,
+            self._cut._live(),
+            bounds(start, stop, prefix),
+            reverse=reverse,
+            limit=limit,
+            values=values,
+        )
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self.scan(values=False)

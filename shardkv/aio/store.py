@@ -5,21 +5,22 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from asyncio import AbstractEventLoop
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Mapping
 from functools import partial
 from types import TracebackType
 from typing import Any, Self
 
 from shardkv import _native
 from shardkv import store as synchronous
-from shardkv._native import NO_SNAPSHOT
+from shardkv._native import NO_SNAPSHOT, as_bytes
 from shardkv.aio import bulk
 from shardkv.aio.batch import Batch
 from shardkv.aio.line import Line
+from shardkv.aio.offers import Offers
 from shardkv.aio.pending import Pending
 from shardkv.aio.scan import rows
 from shardkv.aio.snapshot import Snapshot
-from shardkv.aio.surface import Surface
+from shardkv.aio.surface import Popping, StoreSurface
 from shardkv.aio.ticket import Ticket
 from shardkv.bulk import Pairs
 from shardkv.expiry import Ttl, ttl_ms
@@ -29,7 +30,7 @@ from shardkv.scan import bounds
 LATER = _native.LATER
 
 
-class Store(Surface):
+class Store(StoreSurface, Popping, Offers):
     """An open store, made by `shardkv.aio.open`: the methods of `shardkv.Store`, awaitable.
 
     A task that is cancelled while it waits for durability leaves its write in place: it was appended, and becomes
@@ -50,7 +51,13 @@ class Store(Surface):
     # -- writing
 
     async def put(
-        self, key: bytes, value: bytes, *, ttl: Ttl = None, ack: Ack | None = None
+        self,
+        key: bytes,
+        value: bytes,
+        *,
+        ttl: Ttl = None,
+        if_version: int | None = None,
+        ack: Ack | None = None,
     ) -> int:
         """Store `value` under `key` and return the write's sequence number, the key's new version.
 
@@ -60,7 +67,8 @@ class Store(Surface):
         """
         loop = asyncio.get_running_loop()
         line = self._lines.get(loop) or self._join(loop)
-        if ack is None and ttl is None and self._durable and not line.crowd:
+        plain = ack is None and ttl is None and if_version is None
+        if plain and self._durable and not line.crowd:
             seqno = line.put(key, value, LATER)
             if seqno > 0:
                 wait = line.waiting.wait(seqno)
@@ -68,7 +76,7 @@ class Store(Surface):
                     line.arm()
                 await wait
                 return seqno
-        return await line.write(line.view.put, key, value, ttl=ttl, ack=ack)
+        return await line.write(line.view.put, key, value, ttl=ttl, if_version=if_version, ack=ack)
 
     async def submit(self, key: bytes, value: bytes, *, ttl: Ttl = None) -> Ticket:
         """Append a put and return a ticket: `await ticket` waits until it is durable.
@@ -85,11 +93,13 @@ class Store(Surface):
         Each chunk of up to 1,024 pairs or 1 MiB is one atomic batch, and other tasks run in between; what was stored
         before an error or a cancellation stays. Use `batch()` for all or nothing.
         """
-        return await bulk.put_many(self._line(), items, self._level(ack), ttl_ms(ttl))
+        line, pairs = self._line(), items.items() if isinstance(items, Mapping) else items
+        return await bulk.put_many(line, line.engine, pairs, self._level(ack), ttl_ms(ttl))
 
     async def delete_many(self, keys: Iterable[bytes], *, ack: Ack | None = None) -> int:
         """Delete many keys; return how many were there. Each by itself is atomic; other tasks run in between."""
-        return await bulk.delete_many(self._line(), keys, self._level(ack))
+        line = self._line()
+        return await bulk.delete_many(line, line.engine, keys, self._level(ack))
 
     def batch(self, *, ack: Ack | None = None) -> Batch:
         """Return a batch for an `async with` block: atomic across shards, nothing is written when the block raises."""
@@ -122,7 +132,8 @@ class Store(Surface):
 
     async def get_many(self, keys: Iterable[bytes]) -> dict[bytes, bytes]:
         """Return the keys that are present, with their values. Not a snapshot; other tasks run in between."""
-        return await bulk.get_many(self._line(), keys)
+        line = self._line()
+        return await bulk.get_many(line, line.engine, NO_SNAPSHOT, keys)
 
     def scan(
         self,
@@ -139,8 +150,10 @@ class Store(Surface):
         Args, Returns, Raises: as Store.scan: the store as it is now, whatever is written meanwhile.
         Cost: rows come in blocks of up to 1,024, and other tasks run in between.
         """
+        line = self._line()
         return rows(
-            self._line(),
+            line,
+            line.engine,
             NO_SNAPSHOT,
             bounds(start, stop, prefix),
             reverse=reverse,
@@ -173,6 +186,9 @@ class Store(Surface):
         loop = asyncio.get_running_loop()
         return self._lines.get(loop) or self._join(loop)
 
+    def _stored_key(self, key: Any) -> bytes:
+        return as_bytes(key, "key")
+
     def _level(self, ack: str | None) -> int:
         return self._store._level(ack)
 
@@ -199,7 +215,7 @@ class Store(Surface):
         """
         lines, self._lines = self._lines, {}
         for line in lines.values():
-            line.view._closed = True
+            line.forbid()
         try:
             await asyncio.shield(asyncio.to_thread(partial(self._store.close, flush=flush)))
         finally:

@@ -1,4 +1,4 @@
-"""What is awaitable by rule: each method of the synchronous store, made on the loop's own view of it."""
+"""What is awaitable by rule: each method of a synchronous object, made on the loop's own view of it."""
 
 from __future__ import annotations
 
@@ -8,11 +8,13 @@ from functools import update_wrapper
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from shardkv import store as synchronous
+from shardkv.aio.flights import made
 from shardkv.aio.line import Line
+from shardkv.mapping import MISSING
 
 P = ParamSpec("P")
 R = TypeVar("R")
-Method = Callable[Concatenate[synchronous.Store, P], R]
+Method = Callable[Concatenate[Any, P], R]
 Awaited = Callable[Concatenate["Surface", P], Coroutine[Any, Any, R]]
 
 
@@ -21,7 +23,7 @@ def reading(method: Method[P, R]) -> Awaited[P, R]:
 
     async def call(self: Surface, /, *args: P.args, **kwargs: P.kwargs) -> R:
         line = self._line()
-        return await line.read(method, line.view, *args, **kwargs)
+        return await line.read(method, self._on(line), *args, **kwargs)
 
     update_wrapper(call, method)
     return call
@@ -32,29 +34,87 @@ def writing(method: Method[P, R]) -> Awaited[P, R]:
 
     async def call(self: Surface, /, *args: P.args, **kwargs: P.kwargs) -> R:
         line = self._line()
-        return await line.write(method, line.view, *args, **kwargs)
+        return await line.write(method, self._on(line), *args, **kwargs)
 
     update_wrapper(call, method)
     return call
 
 
 class Surface:
-    """The methods of a store that need nothing of their own to be awaited."""
+    """Something whose methods are those of a synchronous object, awaited."""
 
     @abstractmethod
-    def _line(self) -> Line: ...
+    def _line(self) -> Line:
+        """Return the line of the running loop."""
+
+    @abstractmethod
+    def _on(self, line: Line) -> Any:
+        """Return the synchronous object, over an engine that does not wait."""
+
+
+class StoreSurface(Surface):
+    """The methods of a store that need nothing of their own to be awaited."""
+
+    def _on(self, line: Line) -> synchronous.Store:
+        return line.view
 
     delete = writing(synchronous.Store.delete)
     add = writing(synchronous.Store.add)
     cas = writing(synchronous.Store.cas)
     incr = writing(synchronous.Store.incr)
+    touch = writing(synchronous.Store.touch)
+    persist = writing(synchronous.Store.persist)
+    ttl = reading(synchronous.Store.ttl)
     get_entry = reading(synchronous.Store.get_entry)
     stats = reading(synchronous.Store.stats)
     shard_of = reading(synchronous.Store.shard_of)
     count = reading(synchronous.Store.__len__)
     contains = reading(synchronous.Store.__contains__)
 
-    async def pop(self, key: bytes, *default: Any) -> Any:
+
+class Popping(Surface):
+    """The calls that stores and namespaces share and that have an overload or a callback."""
+
+    @abstractmethod
+    def _stored_key(self, key: Any) -> bytes: ...
+
+    async def pop(self, key: Any, default: Any = MISSING) -> Any:
         """Delete a key and return what it held; `default`, or KeyError, when it is absent. Atomic."""
         line = self._line()
-        return await line.write(line.view.pop, key, *default)
+        value = await line.write(self._on(line).pop, key, MISSING_HERE)
+        if value is not MISSING_HERE:
+            return value
+        if default is MISSING:
+            raise KeyError(key)
+        return default
+
+    async def get_or_set(
+        self, key: Any, fn: Callable[[], Any], ttl: Any = None, *, ack: Any = None
+    ) -> Any:
+        """Return the value of `key`; when it is absent, store and return what `fn()` returns, or what that awaits.
+
+        Tasks of one loop that miss the same key together wait for one `fn()`. When it raises or is cancelled, the next
+        who waits tries its own. What another call stored meanwhile wins.
+
+        Args: ttl: of the value that is stored.
+        Raises: what `fn` raises; LockOwnerError when `fn` asks for its own key; as get and put.
+        """
+        line = self._line()
+        on = self._on(line)
+
+        async def make() -> Any:
+            found = await line.read(on.get, key, MISSING_HERE)
+            if found is not MISSING_HERE:
+                return found
+            value = await made(fn)
+            if not await line.write(on.add, key, value, ttl=ttl, ack=ack):
+                found = await line.read(on.get, key, MISSING_HERE)
+            return value if found is MISSING_HERE else found
+
+        found = await line.read(on.get, key, MISSING_HERE)
+        if found is not MISSING_HERE:
+            return found
+        return await line.flights.fly(self._stored_key(key), make)
+
+
+MISSING_HERE: Any = object()
