@@ -12,7 +12,8 @@ import msgpack
 import pytest
 
 import shardkv
-from shardkv.leases import LEASES
+from shardkv import leases
+from shardkv.leases import LEASES, Returns
 
 HOUR_MS = 3_600_000
 
@@ -111,6 +112,22 @@ def test_leases_outlive_the_store_that_granted_them(tmp_path: Path) -> None:
         store.lease("job", 30)
 
 
+def test_what_a_lease_writes_is_synced_whatever_the_store_does(tmp_path: Path) -> None:
+    """A token that a power cut takes back would be granted twice."""
+    with shardkv.open(tmp_path / "store", ack="memory") as store:
+        inner, acks = store._inner(), []
+        cas = inner.cas
+
+        def noted(*args: Any, **rest: Any) -> bool:
+            acks.append(rest.get("ack"))
+            return cas(*args, **rest)
+
+        inner.cas = noted  # type: ignore[method-assign]
+        with store.lease("job", 30) as lease:
+            lease.renew()
+        assert acks == ["disk"] * 3
+
+
 def test_all_handles_of_a_directory_share_its_leases(store: shardkv.Store) -> None:
     with shardkv.open(store.path) as other:
         lease = store.lease("job", 30)
@@ -120,25 +137,45 @@ def test_all_handles_of_a_directory_share_its_leases(store: shardkv.Store) -> No
         assert other.lease("job", 30).token == 2
 
 
-def test_who_waits_gets_it_when_it_is_released(store: shardkv.Store) -> None:
-    got: list[int] = []
-    lease = store.lease("job", 3600)
-    waiter = threading.Thread(target=lambda: got.append(store.lease("job", 1, timeout=60).token))
-    waiter.start()
-    lease.release()
-    waiter.join()
-    assert got == [2]
+def waiting(store: shardkv.Store, monkeypatch: pytest.MonkeyPatch) -> Callable[[], list[int]]:
+    """Let a thread wait for a lease; return what joins it, once it waits."""
+    waits, wait = threading.Event(), Returns.wait
 
+    def noted(self: Returns, seen: int, timeout: float) -> None:
+        waits.set()
+        wait(self, seen, timeout)
 
-def test_who_waits_gets_it_when_it_expires(store: shardkv.Store) -> None:
-    store.lease("job", 0.05)
-    assert store.lease("job", 3600, timeout=None).token == 2
+    monkeypatch.setattr(Returns, "wait", noted)
     got: list[int] = []
     waiter = threading.Thread(target=lambda: got.append(store.lease("job", 1, timeout=None).token))
     waiter.start()
+    waits.wait()
+
+    def join() -> list[int]:
+        waiter.join()
+        return got
+
+    return join
+
+
+def test_who_waits_is_woken_when_it_is_released(
+    store: shardkv.Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(leases, "SLICE_S", 1000)
+    lease = store.lease("job", 3600)
+    join = waiting(store, monkeypatch)
+    lease.release()
+    assert join() == [2]
+
+
+def test_who_waits_gets_it_when_it_expires(
+    store: shardkv.Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.lease("job", 0.05)
+    assert store.lease("job", 3600, timeout=None).token == 2
+    join = waiting(store, monkeypatch)
     store._engine.shift_clock(HOUR_MS)
-    waiter.join()
-    assert got == [3]
+    assert join() == [3]
 
 
 def test_who_waits_in_vain_is_told(store: shardkv.Store) -> None:
@@ -184,6 +221,19 @@ def test_a_renewal_beside_a_renewal_is_made_again(store: shardkv.Store) -> None:
     beside(store, lambda: lease.renew(7200))
     lease.renew(600)
     assert 500 < lease.expires_at - store._engine.clock_ms() / 1000 <= 600
+
+
+def test_a_renewal_beside_a_grant_takes_nothing_away(store: shardkv.Store) -> None:
+    lease, taken = store.lease("job", 3600), []
+
+    def take_over() -> None:
+        store._engine.shift_clock(HOUR_MS)
+        taken.append(store.lease("job", 3600))
+
+    beside(store, take_over)
+    with pytest.raises(shardkv.LeaseLostError, match="token 2 was granted since"):
+        lease.renew(7200)
+    assert taken[0].held()
 
 
 def test_of_two_that_find_it_free_together_one_gets_it(store: shardkv.Store) -> None:
