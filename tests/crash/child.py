@@ -16,7 +16,7 @@ import os
 import resource
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -102,6 +102,10 @@ def read(request: Request) -> Answer:
         return {"rows": shown_by(store, request["seed"])}
 
 
+# What can be asked; a child of another folder adds its own.
+TASKS: dict[str, Callable[[Request], Answer]] = {"run": run, "verify": verify, "read": read}
+
+
 def answer_to(request: Request) -> Answer:
     """Do what is asked; tell errors of ours from findings, and whether any file stayed open."""
     answer = attempt(request)
@@ -110,7 +114,7 @@ def answer_to(request: Request) -> Answer:
 
 def attempt(request: Request) -> Answer:
     try:
-        return {"run": run, "verify": verify, "read": read}[request["do"]](request)
+        return TASKS[request["do"]](request)
     except shardkv.Error as error:
         place = {name: getattr(error, name, None) for name in ("file", "offset", "seqno")}
         known = {name: str(value) for name, value in place.items() if value is not None}

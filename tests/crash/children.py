@@ -36,8 +36,13 @@ class ChildHungError(Exception):
 class Child:
     """A child process, started at the first question and again after it died."""
 
-    def __init__(self, shim: Path | None = None, settings: dict[str, str] | None = None) -> None:
-        self._shim, self._settings = shim, settings or {}
+    def __init__(
+        self,
+        shim: Path | None = None,
+        settings: dict[str, str] | None = None,
+        module: str = "crash.child",
+    ) -> None:
+        self._shim, self._settings, self._module = shim, settings or {}, module
         self._process: subprocess.Popen[bytes] | None = None
         self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 (lives as long as the child)
         self._buffer = b""
@@ -50,7 +55,7 @@ class Child:
         if self._shim:
             others = os.environ.get("LD_PRELOAD", "").split()
             env["LD_PRELOAD"] = " ".join([*others, str(self._shim)])  # sanitizers come first
-        command = [sys.executable, "-m", "crash.child"]
+        command = [sys.executable, "-m", self._module]
         self._stderr.seek(0)
         self._stderr.truncate()
         self._buffer = b""

@@ -1,0 +1,67 @@
+"""A history that is kept outside the process that makes it, so that a kill cannot take it away."""
+
+from __future__ import annotations
+
+import ast
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Final
+
+from crash.journal import Journal
+from history.calls import UNKNOWN, Call, Recorder, Refused, Unknown, attempt
+
+LOST: Final = "?"
+
+
+class DiaryRecorder(Recorder):
+    """Notes each call before it is made, and its answer when it is known."""
+
+    def __init__(self, who: int, store: Callable[[], Any], diary: Journal) -> None:
+        super().__init__(who, store)
+        self._diary = diary
+
+    def do(self, verb: str, key: bytes, *args: Any, **how: Any) -> Any:
+        """Make one call; two lines tell of it."""
+        start = time.monotonic_ns()
+        self._diary.note("began", self.who, start, repr((verb, key, args)))
+        answer = attempt(self._store(), verb, key, args, how)
+        self._diary.note("ended", self.who, time.monotonic_ns(), written(answer))
+        return answer
+
+
+def written(answer: Any) -> str:
+    """Return an answer as text."""
+    if isinstance(answer, Unknown):
+        return LOST
+    return repr(("refused", answer.version) if isinstance(answer, Refused) else answer)
+
+
+def answered(text: str) -> Any:
+    """Return the answer that a text is."""
+    if text == LOST:
+        return UNKNOWN
+    answer = ast.literal_eval(text)
+    if isinstance(answer, tuple) and answer[0] == "refused":
+        return Refused(answer[1])
+    return answer
+
+
+def read_life(text: bytes, over: int) -> Iterator[Call]:
+    """Read one life back, which was over at a moment: a call without an answer may have happened until then."""
+    under_way: dict[int, Call] = {}
+    for line in text.decode().splitlines():
+        word, who, when, rest = line.split(" ", 3)
+        if word == "began":
+            verb, key, args = ast.literal_eval(rest)
+            under_way[int(who)] = Call(int(when), over, int(who), verb, key, args, UNKNOWN)
+        else:
+            call = under_way.pop(int(who))
+            call.end, call.answer = int(when), answered(rest)
+            yield call
+    yield from under_way.values()
+
+
+def diary_of(path: Path) -> bytes:
+    """Return what has been written so far."""
+    return path.read_bytes() if path.exists() else b""
