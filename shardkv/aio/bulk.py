@@ -8,8 +8,9 @@ from itertools import islice
 from typing import Any, TypeVar
 
 from shardkv import _native
-from shardkv._native import pack
+from shardkv._native import NO_SNAPSHOT, pack
 from shardkv.aio.line import Line
+from shardkv.aio.scan import Limits, rows
 from shardkv.snapshot import lookup_many
 
 CHUNK_ITEMS = 1024
@@ -63,3 +64,15 @@ async def get_many(
         found |= await line.read(lookup_many, engine, snapshot, chunk)
         await asyncio.sleep(0)
     return found
+
+
+async def clear(line: Line, engine: Any, limits: Limits, level: int) -> None:
+    """Delete the keys of a range, a block at a time."""
+    found = rows(line, engine, NO_SNAPSHOT, limits, reverse=False, limit=None, values=False)
+    block: list[bytes] = []
+    async for key in found:
+        block.append(key)
+        if len(block) == CHUNK_ITEMS:
+            await delete_many(line, engine, block, level)
+            block.clear()
+    await delete_many(line, engine, block, level)

@@ -13,7 +13,7 @@ from shardkv.aio.line import Line
 from shardkv.aio.pending import Pending
 from shardkv.aio.scan import rows
 from shardkv.aio.snapshot import Snapshot
-from shardkv.aio.surface import Popping, reading, writing
+from shardkv.aio.surface import Keyed, reading, writing
 from shardkv.aio.ticket import Ticket
 from shardkv.aio.typed import TypedBatch, TypedSnapshot, TypedWatch, typed_changes
 from shardkv.coder import Coder
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 N = synchronous.Namespace
 
 
-class Namespace(Popping):
+class Namespace(Keyed):
     """Typed keys and values inside a store, made by `Store.namespace`. Ordered by key.
 
     Its calls are those of `shardkv.Namespace`, awaited, with the promises of `shardkv.aio.Store`.
@@ -88,10 +88,6 @@ class Namespace(Popping):
         ticket = await line.write(self._on(line).submit, key, value, ttl=ttl)
         return Ticket(self.store, ticket.seqno)
 
-    async def setdefault(self, key: Any, default: Any = None) -> Any:
-        """Return the value of `key`; when it is absent, store and return `default`. Atomic."""
-        return await self.get_or_set(key, lambda: default)
-
     # -- many keys
 
     async def put_many(
@@ -117,15 +113,8 @@ class Namespace(Popping):
     async def clear(self) -> None:
         """Delete every key, a block at a time; values are not read. Not atomic."""
         line = self._line()
-        engine, everything = self._engine(line), self._coder.bounds(None, None, None)
-        found = rows(line, engine, NO_SNAPSHOT, everything, reverse=False, limit=None, values=False)
-        block: list[bytes] = []
-        async for key in found:
-            block.append(key)
-            if len(block) == bulk.CHUNK_ITEMS:
-                await bulk.delete_many(line, engine, block, self.store._level(None))
-                block.clear()
-        await bulk.delete_many(line, engine, block, self.store._level(None))
+        limits, level = self._coder.bounds(None, None, None), self.store._level(None)
+        await bulk.clear(line, self._engine(line), limits, level)
 
     async def count(self) -> int:
         """Count the keys. Cost: a scan of them."""

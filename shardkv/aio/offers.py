@@ -34,14 +34,6 @@ class Offers(Surface):
         )
         return Namespace(self, made._coder)  # type: ignore[arg-type]
 
-    async def namespaces(self) -> list[str]:
-        """Return the names of all namespaces, in order."""
-        return await asyncio.to_thread(self._store.namespaces)
-
-    async def drop_namespace(self, name: str) -> bool:
-        """Take a namespace out of the store, with all its keys; say whether there was one. In a thread of its own."""
-        return await asyncio.to_thread(self._store.drop_namespace, name)
-
     def lock(self, key: bytes, timeout: float | None = None) -> KeyLock:
         """Return the lock of a key: `async with store.lock(key)`. As Store.lock, and shared with its threads."""
         return self._store.lock(key, timeout)

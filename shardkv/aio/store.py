@@ -20,7 +20,7 @@ from shardkv.aio.offers import Offers
 from shardkv.aio.pending import Pending
 from shardkv.aio.scan import rows
 from shardkv.aio.snapshot import Snapshot
-from shardkv.aio.surface import Popping, StoreSurface
+from shardkv.aio.surface import Keyed, StoreSurface
 from shardkv.aio.ticket import Ticket
 from shardkv.bulk import Pairs
 from shardkv.expiry import Ttl, ttl_ms
@@ -30,7 +30,7 @@ from shardkv.scan import bounds
 LATER = _native.LATER
 
 
-class Store(StoreSurface, Popping, Offers):
+class Store(StoreSurface, Keyed, Offers):
     """An open store, made by `shardkv.aio.open`: the methods of `shardkv.Store`, awaitable.
 
     A task that is cancelled while it waits for durability leaves its write in place: it was appended, and becomes
@@ -100,6 +100,11 @@ class Store(StoreSurface, Popping, Offers):
         """Delete many keys; return how many were there. Each by itself is atomic; other tasks run in between."""
         line = self._line()
         return await bulk.delete_many(line, line.engine, keys, self._level(ack))
+
+    async def clear(self) -> None:
+        """Delete every key, a block at a time; values are not read. Not atomic."""
+        line = self._line()
+        await bulk.clear(line, line.engine, (None, None), self._level(None))
 
     def batch(self, *, ack: Ack | None = None) -> Batch:
         """Return a batch for an `async with` block: atomic across shards, nothing is written when the block raises."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from abc import abstractmethod
 from collections.abc import Callable, Coroutine
 from functools import update_wrapper
@@ -40,6 +41,16 @@ def writing(method: Method[P, R]) -> Awaited[P, R]:
     return call
 
 
+def upkeep(method: Method[P, R]) -> Awaited[P, R]:
+    """Make a method awaitable that is no operation: it does much, and rarely, in a thread of its own."""
+
+    async def call(self: Surface, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        return await asyncio.to_thread(method, self._blocking(), *args, **kwargs)
+
+    update_wrapper(call, method)
+    return call
+
+
 class Surface:
     """Something whose methods are those of a synchronous object, awaited."""
 
@@ -51,12 +62,26 @@ class Surface:
     def _on(self, line: Line) -> Any:
         """Return the synchronous object, over an engine that does not wait."""
 
+    def _blocking(self) -> Any:
+        """Return the synchronous object that may wait."""
+        raise NotImplementedError
+
 
 class StoreSurface(Surface):
     """The methods of a store that need nothing of their own to be awaited."""
 
+    _store: synchronous.Store
+
     def _on(self, line: Line) -> synchronous.Store:
         return line.view
+
+    def _blocking(self) -> synchronous.Store:
+        return self._store
+
+    configure = upkeep(synchronous.Store.configure)
+    purge_expired = upkeep(synchronous.Store.purge_expired)
+    namespaces = upkeep(synchronous.Store.namespaces)
+    drop_namespace = upkeep(synchronous.Store.drop_namespace)
 
     delete = writing(synchronous.Store.delete)
     add = writing(synchronous.Store.add)
@@ -72,8 +97,8 @@ class StoreSurface(Surface):
     contains = reading(synchronous.Store.__contains__)
 
 
-class Popping(Surface):
-    """The calls that stores and namespaces share and that have an overload or a callback."""
+class Keyed(Surface):
+    """The calls that stores and namespaces share and that are more than one call of the synchronous object."""
 
     @abstractmethod
     def _stored_key(self, key: Any) -> bytes: ...
@@ -87,6 +112,10 @@ class Popping(Surface):
         if default is MISSING:
             raise KeyError(key)
         return default
+
+    async def setdefault(self, key: Any, default: Any = None) -> Any:
+        """Return the value of `key`; when it is absent, store and return `default`. Atomic."""
+        return await self.get_or_set(key, lambda: default)
 
     async def get_or_set(
         self, key: Any, fn: Callable[[], Any], ttl: Any = None, *, ack: Any = None
