@@ -156,14 +156,63 @@ static skv_code take_conditions(skv_unpack *in, skv_conditions *out, skv_io *io)
     return code;
 }
 
+/* nil, or a bin. */
+static bool take_bound(skv_unpack *in, skv_slice *out)
+{
+    if (skv_unpack_kind(in) != SKV_MP_NIL)
+        return skv_unpack_bin(in, out);
+    in->at++;
+    return true;
+}
+
+static bool in_order(const skv_range *before, const skv_range *range)
+{
+    return (!before || (before->stop.data && skv_key_compare(before->stop, range->start) <= 0)) &&
+           (!range->stop.data || skv_key_compare(range->start, range->stop) <= 0);
+}
+
+static skv_code take_range(skv_unpack *in, skv_conditions *out, uint32_t item, skv_io *io)
+{
+    skv_range *range = &out->ranges[item];
+    uint32_t parts;
+    if (!skv_unpack_array(in, &parts) || parts != 2 || !take_bound(in, &range->start) || !take_bound(in, &range->stop))
+        return skv_fail_at(&io->error, SKV_WRONG_TYPE, "", item, 0, "range %u: not a start and a stop", item);
+    if (!in_order(item ? range - 1 : NULL, range))
+        return skv_fail_at(&io->error, SKV_INVALID, "", item, 0, "range %u is not in order", item);
+    return SKV_OK;
+}
+
+/* owned: out->ranges, by skv_release, on failure too. */
+static skv_code take_ranges(skv_unpack *in, skv_conditions *out, skv_io *io)
+{
+    skv_code code = SKV_OK;
+    uint32_t count;
+    if (!skv_unpack_array(in, &count) || count > (size_t)(in->end - in->at))
+        return skv_fail(&io->error, SKV_WRONG_TYPE, "the ranges are not an array");
+    if (count) {
+        out->ranges = skv_alloc(count * sizeof out->ranges[0]);
+        if (!out->ranges)
+            return skv_fail(&io->error, SKV_NO_MEMORY, "out of memory: %u ranges", count);
+    }
+    out->range_count = count;
+    for (uint32_t i = 0; i < count && code == SKV_OK; i++)
+        code = take_range(in, out, i, io);
+    if (code == SKV_OK && !skv_unpack_uint(in, &out->expires_ms))
+        return skv_fail(&io->error, SKV_WRONG_TYPE, "the first expiry inside the ranges is not a number");
+    return code;
+}
+
 /* The conflict told: which condition, and what was found instead. */
 static skv_code tell(const skv_conditions *conditions, skv_io *io)
 {
-    const skv_condition *broken = &conditions->items[conditions->broken];
-    io->version = broken->seen.version;
-    return skv_fail_at(&io->error, SKV_CONFLICT, "", conditions->broken, io->version,
-                       io->version ? "the key of condition %u has version %llu" : "the key of condition %u is absent",
-                       conditions->broken, (unsigned long long)io->version);
+    static const char *const texts[] = {"the key of condition %u is absent", "the key of condition %u has version %llu",
+                                        "the range of condition %u was written to: version %llu",
+                                        "a key in a range expired (condition %u)"};
+    uint32_t broken = conditions->broken, keys = conditions->count, ranges = conditions->range_count;
+    int which = broken < keys ? conditions->met.version != 0 : broken < keys + ranges ? 2 : 3;
+    io->version = conditions->met.version;
+    return skv_fail_at(&io->error, SKV_CONFLICT, "", broken, io->version, texts[which], broken,
+                       (unsigned long long)io->version);
 }
 
 static skv_code append_if(skv_store *store, skv_write *write, skv_io *io)
@@ -173,33 +222,62 @@ static skv_code append_if(skv_store *store, skv_write *write, skv_io *io)
     return code == SKV_CONFLICT ? tell(write->conditions, io) : code;
 }
 
-static skv_code apply_blob_if(skv_store *store, skv_unpack in, const skv_terms *terms, skv_io *io)
+static skv_code take_and_append_if(skv_store *store, skv_unpack *in, const skv_terms *terms, skv_conditions *conditions,
+                                   skv_io *io)
 {
-    skv_conditions conditions = {0};
-    skv_write write = {.conditions = &conditions, .ack = terms->ack};
+    skv_write write = {.conditions = conditions, .ack = terms->ack};
     uint32_t parts = 0;
     skv_code code = SKV_OK;
-    if (!skv_unpack_array(&in, &parts) || parts != 2)
-        code = skv_fail(&io->error, SKV_WRONG_TYPE, "not an array of a batch and its conditions");
+    if (!skv_unpack_array(in, &parts) || parts != (conditions->walked.segment_id ? 4 : 2))
+        code = skv_fail(&io->error, SKV_WRONG_TYPE, "not a batch with its conditions");
     if (code == SKV_OK)
-        code = skv_batch_take(&in, true, terms->ttl_ms, &write, io);
+        code = skv_batch_take(in, true, terms->ttl_ms, &write, io);
     if (code == SKV_OK)
         code = skv_batch_check(&write, io);
     if (code == SKV_OK)
-        code = take_conditions(&in, &conditions, io);
+        code = take_conditions(in, conditions, io);
+    if (code == SKV_OK && parts == 4)
+        code = take_ranges(in, conditions, io);
     if (code == SKV_OK)
         code = append_if(store, &write, io);
-    skv_release(conditions.items);
     skv_release(write.ops);
     return code;
 }
 
-skv_code skv_apply_if(skv_store *store, const char *blob, size_t blob_bytes, const skv_terms *terms, skv_io *io)
+static skv_code apply_blob_if(skv_store *store, skv_unpack in, const skv_terms *terms, const skv_snapshot *snapshot,
+                              skv_io *io)
 {
+    skv_conditions conditions = {0};
+    skv_code code;
+    if (snapshot)
+        conditions.walked = snapshot->place;
+    code = take_and_append_if(store, &in, terms, &conditions, io);
+    skv_release(conditions.items);
+    skv_release(conditions.ranges);
+    return code;
+}
+
+/* The snapshot keeps the log for as long as its lock is held. */
+static skv_code apply_after(skv_store *store, skv_snapshot *snapshot, skv_unpack in, const skv_terms *terms, skv_io *io)
+{
+    skv_code code;
+    if (snapshot->owner != store)
+        return skv_fail(&io->error, SKV_INVALID, "the snapshot belongs to another store");
+    skv_lock(&snapshot->lock);
+    code = snapshot->dead ? skv_fail(&io->error, SKV_CLOSED, "the snapshot is closed")
+                          : apply_blob_if(store, in, terms, snapshot, io);
+    skv_unlock(&snapshot->lock);
+    return code;
+}
+
+skv_code skv_apply_if(skv_store *store, skv_snapshot *snapshot, const char *blob, size_t blob_bytes,
+                      const skv_terms *terms, skv_io *io)
+{
+    skv_unpack in = skv_unpack_of(blob, blob_bytes);
     skv_code code = enter_to_write(store, io);
     if (code != SKV_OK)
         return code;
-    code = apply_blob_if(store, skv_unpack_of(blob, blob_bytes), terms, io);
+    code = snapshot ? apply_after(store, snapshot, in, terms, io) : apply_blob_if(store, in, terms, NULL, io);
     if (code == SKV_OK)
         code = skv_write_wait(&store->parts, io->seqno, terms->ack, io);
     skv_store_leave(store);

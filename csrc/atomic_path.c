@@ -43,27 +43,31 @@ skv_code skv_atomic_change(skv_parts *parts, skv_write *write, skv_change change
 }
 
 /* Gather the evidence; what is plainly broken never gets as far as the log's lock. */
-static skv_code look_at_all(skv_parts *parts, skv_conditions *conditions, skv_error *err)
+static skv_code look_at_keys(skv_parts *parts, skv_conditions *conditions, skv_error *err)
 {
     for (uint32_t i = 0; i < conditions->count; i++) {
         skv_condition *condition = &conditions->items[i];
-        skv_code code = skv_read_version(parts, condition->key, NULL, NULL, &condition->seen, err);
+        skv_code code;
+        if (condition->seen.below)
+            continue;
+        code = skv_read_version(parts, condition->key, NULL, NULL, &condition->seen, err);
         if (code != SKV_OK && code != SKV_NOT_FOUND)
             return code;
         if (!skv_condition_holds(condition)) {
             conditions->broken = i;
+            conditions->met = condition->seen;
             return SKV_CONFLICT;
         }
     }
     return SKV_OK;
 }
 
-/* The newest of what the answer rests on: everything that was seen, or the one condition that is broken. */
+/* The newest of what the answer rests on: everything that was seen, or what broke a condition. */
 static uint64_t rests_on(const skv_conditions *conditions, skv_code code)
 {
     uint64_t newest = 0;
     if (code == SKV_CONFLICT)
-        return conditions->items[conditions->broken].seen.wait_seqno;
+        return conditions->met.wait_seqno;
     for (uint32_t i = 0; i < conditions->count; i++)
         if (conditions->items[i].seen.wait_seqno > newest)
             newest = conditions->items[i].seen.wait_seqno;
@@ -74,7 +78,9 @@ skv_code skv_atomic_append(skv_parts *parts, skv_write *write, skv_io *io)
 {
     skv_code code;
     do {
-        code = look_at_all(parts, write->conditions, &io->error);
+        code = look_at_keys(parts, write->conditions, &io->error);
+        if (code == SKV_OK)
+            code = skv_conditions_walk(parts, write->conditions);
         if (code == SKV_OK)
             code = skv_write_append(parts, write, io);
     } while (code == SKV_AGAIN);

@@ -3,15 +3,19 @@
 
 #include "hash.h"
 
+void skv_frame_number(uint8_t *at, const skv_frame *frame)
+{
+    skv_store32(at + SKV_FRAME_BODY_BYTES, frame->body_bytes);
+    skv_store32(at + SKV_FRAME_COUNT, frame->count);
+    skv_store64(at + SKV_FRAME_FIRST_SEQNO, frame->first_seqno);
+    skv_store64(at + SKV_FRAME_DURABLE_UPTO, frame->durable_upto);
+}
+
 uint64_t skv_frame_seal(uint8_t *at, const skv_frame *frame)
 {
     uint64_t checksum;
     skv_store64(at + SKV_FRAME_SALT, frame->salt);
     skv_store64(at + SKV_FRAME_BODY_CHECKSUM, skv_hash64(at + SKV_FRAME_HEADER_BYTES, frame->body_bytes, frame->salt));
-    skv_store32(at + SKV_FRAME_BODY_BYTES, frame->body_bytes);
-    skv_store32(at + SKV_FRAME_COUNT, frame->count);
-    skv_store64(at + SKV_FRAME_FIRST_SEQNO, frame->first_seqno);
-    skv_store64(at + SKV_FRAME_DURABLE_UPTO, frame->durable_upto);
     skv_store64(at + SKV_FRAME_PREVIOUS, frame->previous);
     checksum = skv_hash64(at + SKV_FRAME_SALT, SKV_FRAME_HEADER_BYTES - SKV_FRAME_SALT, frame->salt);
     skv_store64(at + SKV_FRAME_CHECKSUM, checksum);

@@ -28,7 +28,10 @@ typedef struct {
 /* Verdict on bytes that should hold a header. */
 typedef enum { SKV_HEADER_GOOD, SKV_HEADER_BLANK, SKV_HEADER_DAMAGED, SKV_HEADER_UNKNOWN_VERSION } skv_verdict;
 
-/* Write the header in front of a body that is already in place; returns the header's checksum, which chains the next. */
+/* Write its body_bytes, count, first_seqno and durable_upto: from now on they do not change. */
+void skv_frame_number(uint8_t *at, const skv_frame *frame);
+/* Write the rest of the header, in front of a body and behind numbers that are already in place and are not touched:
+ * others may read these meanwhile. Returns the header's checksum, which chains the next. */
 uint64_t skv_frame_seal(uint8_t *at, const skv_frame *frame);
 /* Read the header at `at`: right salt and right checksum, or false. Does not look at the body. */
 bool skv_frame_read(const uint8_t *at, size_t bytes, uint64_t salt, skv_frame *out);

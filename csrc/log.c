@@ -37,13 +37,15 @@ void skv_log_close_frame(skv_log *log)
 {
     skv_segment *active = log->active;
     uint8_t *at = active->base + log->frame_at;
+    skv_frame frame;
     if (!log->frame_at)
         return;
-    skv_store32(at + SKV_FRAME_BODY_BYTES, (uint32_t)(active->end - log->frame_at - SKV_FRAME_HEADER_BYTES));
-    skv_store32(at + SKV_FRAME_COUNT, log->frame_count);
-    skv_store64(at + SKV_FRAME_FIRST_SEQNO, log->next_seqno - log->frame_count);
     /* Only what a completed sync has made durable may be claimed: this frame's own sync has not even begun. */
-    skv_store64(at + SKV_FRAME_DURABLE_UPTO, skv_log_durable(log));
+    frame = (skv_frame){.body_bytes = (uint32_t)(active->end - log->frame_at - SKV_FRAME_HEADER_BYTES),
+                        .count = log->frame_count,
+                        .first_seqno = log->next_seqno - log->frame_count,
+                        .durable_upto = skv_log_durable(log)};
+    skv_frame_number(at, &frame);
     active->end = skv_align8(active->end);
     log->frame_at = 0;
     log->frame_count = 0;

@@ -69,6 +69,11 @@ void skv_log_note_disk(skv_log *log);
 unsigned skv_log_room_read(skv_log *log);
 void skv_log_room_wait(skv_log *log, unsigned seen, uint64_t timeout_ns);
 uint64_t skv_log_durable(const skv_log *log);
+/* What has to be durable before anybody is shown this record: its seqno; 0: it is, or its writer does not care. */
+static inline uint64_t skv_log_must_wait(const skv_log *log, const skv_record *record)
+{
+    return !(record->flags & SKV_RECORD_MEMORY_ACK) && record->seqno > skv_log_durable(log) ? record->seqno : 0;
+}
 /* Sync the segment that skv_log_start made, records or not. Before the first append by others. */
 skv_code skv_log_sync_start(skv_log *log, skv_error *err);
 /* Wait until seqno is durable, leading when nobody does. AGAIN after timeout_ns or a signal. POISONED: unknown.

@@ -25,6 +25,7 @@ struct skv_scan {
     skv_slice start, stop; /* copies, in bounds */
     source *sources;
     uint32_t count, capacity;
+    uint64_t expires_ms; /* of the rows so far, the first to expire; 0: none */
     uint32_t *losers; /* losers[0] is the winner */
     const char *file; /* where the row in hand came from */
     uint8_t bounds[];
@@ -259,7 +260,7 @@ static skv_code verify(const skv_scan *scan, const skv_record *record, skv_error
                        (unsigned long long)record->seqno);
 }
 
-static skv_code emit(const skv_scan *scan, const skv_record *record, skv_io *io)
+static skv_code emit(skv_scan *scan, const skv_record *record, skv_io *io)
 {
     uint8_t *at;
     skv_code code = skv_io_room(io, 1 + 2 * SKV_MP_HEAD_MAX + record->key.bytes + record->value.bytes);
@@ -270,6 +271,8 @@ static skv_code emit(const skv_scan *scan, const skv_record *record, skv_io *io)
     if (!(scan->flags & SKV_SCAN_KEYS_ONLY))
         at = pack_bin(at, record->value);
     io->bytes = (uint64_t)(at - io->data);
+    if (record->expires_ms && (!scan->expires_ms || record->expires_ms < scan->expires_ms))
+        scan->expires_ms = record->expires_ms;
     return SKV_OK;
 }
 
@@ -358,6 +361,11 @@ skv_code skv_scan_begin(skv_snapshot *snapshot, skv_slice start, skv_slice stop,
     }
     *out = scan;
     return SKV_OK;
+}
+
+uint64_t skv_scan_expires(const skv_scan *scan)
+{
+    return scan->expires_ms;
 }
 
 skv_snapshot *skv_scan_snapshot(const skv_scan *scan)

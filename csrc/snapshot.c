@@ -31,6 +31,7 @@ static void unlink_snapshot(skv_parts *parts, skv_snapshot *snapshot)
 static skv_code take_views(skv_parts *parts, skv_snapshot *snapshot, skv_error *err)
 {
     snapshot->seqno = skv_log_last(parts->log);
+    snapshot->place = skv_log_end(parts->log);
     snapshot->now_ms = skv_clock_now(&parts->clock);
     snapshot->wait_seqno = skv_log_last_disk(parts->log);
     snapshot->pin_seqno = snapshot->seqno + 1;

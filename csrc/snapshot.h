@@ -2,6 +2,7 @@
 #ifndef SKV_SNAPSHOT_H
 #define SKV_SNAPSHOT_H
 
+#include "log_walk.h"
 #include "parts.h"
 
 struct skv_snapshot {
@@ -13,6 +14,7 @@ struct skv_snapshot {
     bool dead;      /* its store was closed */
     bool owned_by_scan;
     uint64_t seqno;
+    skv_log_place place; /* where the log ended: it is kept from here on */
     uint64_t now_ms;     /* when it was taken: what has expired is judged by this */
     uint64_t wait_seqno; /* of the newest disk-level record inside: durable before anything is read */
     uint64_t pin_seqno;  /* the log is needed from here on */

@@ -45,6 +45,7 @@ from shardkv.snapshot import Snapshot
 from shardkv.stats import LogStats, ShardStats, SnapshotStats, Stats
 from shardkv.store import Store
 from shardkv.ticket import Ticket
+from shardkv.transaction import Transaction
 from shardkv.typed_feed import TypedChange
 
 __all__ = [
@@ -84,6 +85,7 @@ __all__ = [
     "Stats",
     "Store",
     "Ticket",
+    "Transaction",
     "TypedChange",
     "ValueTooLargeError",
     "Watch",

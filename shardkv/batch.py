@@ -51,23 +51,9 @@ class Batch:
     def _add(self, key: bytes, value_bytes: int) -> None:
         if self._over:
             raise ClosedError("the batch was applied or dropped")
-        if not key:
-            raise InvalidError(f"the key is empty; a key has 1..{_native.KEY_BYTES_MAX} bytes")
-        if len(key) > _native.KEY_BYTES_MAX:
-            raise KeyTooLongError(f"the key has {len(key)} bytes; at most {_native.KEY_BYTES_MAX}")
-        if key.startswith(_native.RESERVED) and not self._may_reserve():
-            raise InvalidError(
-                "the key begins with 4 bytes 0xff, which are reserved: use store.namespace() for typed keys"
-            )
-        if value_bytes > _native.VALUE_BYTES_MAX:
-            raise ValueTooLargeError(
-                f"the value has {value_bytes} bytes; at most {_native.VALUE_BYTES_MAX}"
-            )
+        check_write(key, value_bytes, may_reserve=self._may_reserve())
         total = self._bytes + len(key) + value_bytes
-        if total > _native.BATCH_BYTES_MAX:
-            raise ValueTooLargeError(
-                f"the batch would have {total} bytes of keys and values; at most {_native.BATCH_BYTES_MAX}"
-            )
+        check_size(total)
         self._bytes = total
 
     def __len__(self) -> int:
@@ -96,3 +82,27 @@ class Batch:
 
     def __repr__(self) -> str:
         return f"<shardkv.Batch of {len(self._items)} writes, {self._bytes} bytes>"
+
+
+def check_write(key: bytes, value_bytes: int, *, may_reserve: bool) -> None:
+    """Raise unless this key and a value of this length can be written."""
+    if not key:
+        raise InvalidError(f"the key is empty; a key has 1..{_native.KEY_BYTES_MAX} bytes")
+    if len(key) > _native.KEY_BYTES_MAX:
+        raise KeyTooLongError(f"the key has {len(key)} bytes; at most {_native.KEY_BYTES_MAX}")
+    if key.startswith(_native.RESERVED) and not may_reserve:
+        raise InvalidError(
+            "the key begins with 4 bytes 0xff, which are reserved: use store.namespace() for typed keys"
+        )
+    if value_bytes > _native.VALUE_BYTES_MAX:
+        raise ValueTooLargeError(
+            f"the value has {value_bytes} bytes; at most {_native.VALUE_BYTES_MAX}"
+        )
+
+
+def check_size(total: int) -> None:
+    """Raise when so many bytes of keys and values are more than one batch."""
+    if total > _native.BATCH_BYTES_MAX:
+        raise ValueTooLargeError(
+            f"the batch would have {total} bytes of keys and values; at most {_native.BATCH_BYTES_MAX}"
+        )

@@ -1,4 +1,4 @@
-"""Stores, batches and snapshots as namespaces use them: the same ones, but their calls may meet reserved keys."""
+"""Stores, batches, snapshots and transactions as namespaces use them: their calls may meet reserved keys."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any, Self
 from shardkv import _native
 from shardkv.batch import Batch
 from shardkv.snapshot import Snapshot
+from shardkv.transaction import Transaction
 
 
 class InnerBatch(Batch):
@@ -34,6 +35,16 @@ class InnerSnapshot(Snapshot):
     def close(self) -> None:
         """Close the one it was made from."""
         self._snapshot.close()
+
+
+class InnerTransaction(Transaction):
+    """A transaction that reads and writes reserved keys; what it collects is that of the one it was made from."""
+
+    def __init__(self, transaction: Transaction) -> None:
+        super().__init__(transaction._work, transaction._engine.reserved())
+
+    def _may_reserve(self) -> bool:
+        return True
 
 
 class InnerStore:

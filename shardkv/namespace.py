@@ -10,13 +10,21 @@ from shardkv.batch import Batch
 from shardkv.coder import Coder
 from shardkv.errors import InvalidError
 from shardkv.expiry import Ttl
-from shardkv.inner import InnerBatch, InnerSnapshot, InnerStore
+from shardkv.inner import InnerBatch, InnerSnapshot, InnerStore, InnerTransaction
 from shardkv.locks import KeyLock
 from shardkv.mapping import MISSING, StoreItems, StoreValues
 from shardkv.options import Ack
 from shardkv.snapshot import Snapshot
 from shardkv.ticket import Ticket
-from shardkv.typed import BatchView, OwnBatch, OwnSnapshot, SnapshotView, TypedReads
+from shardkv.transaction import Transaction
+from shardkv.typed import (
+    BatchView,
+    OwnBatch,
+    OwnSnapshot,
+    SnapshotView,
+    TransactionView,
+    TypedReads,
+)
 from shardkv.typed_atomic import TypedAtomic
 from shardkv.typed_feed import Beginning, TypedChange, TypedWatch
 
@@ -183,6 +191,7 @@ class Namespace(TypedReads, TypedAtomic, MutableMapping[Any, Any]):
 VIEWS: tuple[tuple[type[Any], Callable[[Any], Any], Callable[[Coder, Any], Any]], ...] = (
     (Batch, InnerBatch, BatchView),
     (Snapshot, InnerSnapshot, SnapshotView),
+    (Transaction, InnerTransaction, TransactionView),
 )
 
 

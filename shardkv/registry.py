@@ -10,6 +10,7 @@ import atexit
 import contextlib
 import os
 import threading
+from typing import Any
 
 from shardkv._native import Engine
 from shardkv.catalogue import Catalogue
@@ -33,6 +34,7 @@ class Shared:
         self.catalogue = Catalogue()
         self.returns = Returns()
         self.flights = Flights()
+        self.transactions: dict[object, Any] = {}  # that are open, by the thread or task
         self.workers = Workers(engine)
         self.users = 1
         self.closing = threading.Lock()

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from itertools import chain
-from typing import Any
+from itertools import chain, repeat
+from typing import TYPE_CHECKING, Any
 
 import msgpack
 
 from shardkv import _native
 from shardkv._native import Engine, as_bytes
 from shardkv.errors import InvalidError
+
+if TYPE_CHECKING:
+    from shardkv.readset import RangeRead
 
 FIRST_ROWS = 64
 MOST_ROWS = 4096
@@ -35,6 +38,20 @@ def bounds(
         start = prefix if start is None else max(start, prefix)
         stop = end if stop is None else stop if end is None else min(stop, end)
     return start or None, stop
+
+
+def empty(limits: tuple[bytes | None, bytes | None]) -> bool:
+    """Say whether no key can lie within these bounds."""
+    start, stop = limits
+    return stop == b"" or (start is not None and stop is not None and start >= stop)
+
+
+def check_limit(limit: object) -> None:
+    """Raise unless this is a number of rows, or None for all."""
+    if limit is not None and (not isinstance(limit, int) or isinstance(limit, bool)):
+        raise TypeError(f"limit must be an int, not {type(limit).__name__}")
+    if limit is not None and limit < 0:
+        raise InvalidError(f"limit is {limit}; it must be 0 or more")
 
 
 def rows(
@@ -64,16 +81,35 @@ def blocks(
     most_rows: int = MOST_ROWS,
 ) -> Iterator[Iterable[Any]]:
     """Begin a scan now and return the iterator over blocks of its rows."""
-    if limit is not None and (not isinstance(limit, int) or isinstance(limit, bool)):
-        raise TypeError(f"limit must be an int, not {type(limit).__name__}")
-    if limit is not None and limit < 0:
-        raise InvalidError(f"limit is {limit}; it must be 0 or more")
-    start, stop = limits
-    if limit == 0 or stop == b"" or (start is not None and stop is not None and start >= stop):
+    check_limit(limit)
+    if limit == 0 or empty(limits):
         return iter(())
     flags = (_native.REVERSE if reverse else 0) | (0 if values else _native.KEYS_ONLY)
-    scan = engine.open_scan(snapshot, start, stop, flags)
+    scan = engine.open_scan(snapshot, *limits, flags)
     return _blocks(engine, scan, limit, 2 if values else 1, most_rows)
+
+
+def watched_rows(
+    engine: Engine,
+    snapshot: Any,
+    limits: tuple[bytes | None, bytes | None],
+    read: RangeRead,
+    *,
+    reverse: bool,
+    values: bool,
+) -> Iterator[tuple[bytes, Any]]:
+    """Begin a scan now; return pairs, of keys alone with None. `read` learns when the first of them expires."""
+    if empty(limits):
+        return iter(())
+    flags = (_native.REVERSE if reverse else 0) | (0 if values else _native.KEYS_ONLY)
+    scan = engine.open_scan(snapshot, *limits, flags)
+
+    def blocks() -> Iterator[Iterable[tuple[bytes, Any]]]:
+        for block in _blocks(engine, scan, None, 2 if values else 1, MOST_ROWS):
+            read.expires_ms = _native.scan_expires(scan)
+            yield block if values else zip(block, repeat(None))
+
+    return chain.from_iterable(blocks())
 
 
 def _blocks(

@@ -21,6 +21,7 @@ from shardkv.options import Ack, check_ack
 from shardkv.registry import registry
 from shardkv.scan import bounds, rows
 from shardkv.snapshot import Snapshot, lookup_many
+from shardkv.transacting import Transactions
 from shardkv.upkeep import Upkeep
 from shardkv.writing import WritingKeys
 
@@ -28,7 +29,15 @@ LEVELS: Final[dict[str, int]] = {"memory": _native.MEMORY, "disk": _native.DISK}
 
 
 class Store(
-    WritingKeys, BytesMapping, KeyLocking, Namespaces, Leasing, ChangeFeeds, Configuring, Upkeep
+    WritingKeys,
+    BytesMapping,
+    KeyLocking,
+    Namespaces,
+    Transactions,
+    Leasing,
+    ChangeFeeds,
+    Configuring,
+    Upkeep,
 ):
     """An open store, made by `shardkv.open`. Keys have 1..500 bytes, values 0..32 MiB. A forked child opens its own.
 

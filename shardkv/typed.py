@@ -141,3 +141,15 @@ class OwnSnapshot(Scope, SnapshotView):
     def close(self) -> None:
         """Let go of the cut. Idempotent."""
         self._raw.close()
+
+
+class TransactionView(TypedReads, TypedWrites):
+    """A namespace's view of a transaction: reads show its writes, too."""
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        self.put(key, value)
+
+    def __delitem__(self, key: Any) -> None:
+        if key not in self:
+            raise KeyError(key)
+        self.delete(key)

@@ -264,11 +264,13 @@ int64_t skv_incr(skv_store *store, const char *key, size_t key_bytes, int64_t de
                  const skv_terms *terms, skv_io *io);
 /* Give a key that exists terms->ttl_ms to live from now on, and with it a new version; its value stays. NOT_FOUND. */
 skv_code skv_touch(skv_store *store, const char *key, size_t key_bytes, const skv_terms *terms, skv_io *io);
-/* Append a batch when all conditions hold at that moment: all or nothing, across shards. blob is a msgpack array of two:
- * the batch, as for skv_apply, which may be empty, and an array of conditions [key, least, most]: the key's version is in
- * that range, where that of an absent key is 0. CONFLICT: io->version is what was found; error.offset is the index of the
- * condition. */
-skv_code skv_apply_if(skv_store *store, const char *blob, size_t blob_bytes, const skv_terms *terms, skv_io *io);
+/* Append a batch when all conditions hold at that moment: all or nothing, across shards. blob is a msgpack array: the batch,
+ * as for skv_apply, which may be empty; an array of conditions [key, least, most]: the key's version is in that range, where
+ * that of an absent key is 0. With a snapshot also: an array of ranges [start, stop], nil for an open end, in order, in which
+ * nothing was written since the snapshot; the expiry in ms of that key inside them which expires first, 0 when none does.
+ * CONFLICT: io->version is what was found; error.offset counts the conditions through, keys, ranges, expiry. */
+skv_code skv_apply_if(skv_store *store, skv_snapshot *snapshot, const char *blob, size_t blob_bytes,
+                      const skv_terms *terms, skv_io *io);
 
 /* Delete what has expired in a part of a shard: the records behind key `after` (NULL: from the first on), a few thousand.
  * Returns how many; io->data, io->bytes: where to go on, nothing at the end of the shard. Records that are in no shard yet
@@ -333,6 +335,8 @@ skv_scan *skv_scan_open(skv_store *store, skv_snapshot *snapshot, const char *st
 /* Next rows as one flat msgpack array, key, value, key, value ... (or keys alone), in io->data; returns how many rows, 0
  * at the end. */
 int64_t skv_scan_next(skv_scan *scan, uint32_t rows_max, uint32_t bytes_max, skv_io *io);
+/* Of the rows that were handed over, the expiry of the one that expires first; 0: none does. */
+uint64_t skv_scan_expires(const skv_scan *scan);
 void skv_scan_free(skv_scan *scan);
 
 /* -- time ----------------------------------------------------------------------------------------------------------- */

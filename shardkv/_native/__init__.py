@@ -33,6 +33,7 @@ from shardkv._native.looking import (
     hash64,
     release,
     ring_pick,
+    scan_expires,
     snapshot_seqno,
 )
 from shardkv._native.looping import Notifier, NotYet, Unwaiting
@@ -76,6 +77,7 @@ __all__ = [
     "pack",
     "release",
     "ring_pick",
+    "scan_expires",
     "snapshot_seqno",
     "terms",
 ]

@@ -77,15 +77,16 @@ class Atomic(Writing, Reading):
         self.give(ws)
         return code != NOT_FOUND
 
-    def apply_if(self, blob: bytes, how: Any, timeout: float) -> int:
+    def apply_if(self, snapshot: Any, blob: bytes, how: Any, timeout: float) -> int:
         """Append a batch if its conditions hold; return the seqno of its last record.
 
+        Args: snapshot: since when nothing was written in the ranges of the blob; NO_SNAPSHOT: it has none.
         Raises: ConflictError; `offset` is the index of the condition, `version` what was found.
         """
         ws = self.take()
 
         def call() -> int:
-            return int(lib.skv_apply_if(self.handle, blob, len(blob), how, ws.c))
+            return int(lib.skv_apply_if(self.handle, snapshot, blob, len(blob), how, ws.c))
 
         seqno = self.settle(call(), ws, timeout, call) or int(ws.c.seqno)
         self.give(ws)

@@ -91,6 +91,11 @@ def close_snapshot(handle: Any) -> None:
     lib.skv_snapshot_close(handle)
 
 
+def scan_expires(handle: Any) -> int:
+    """Return the expiry in ms of the row so far that expires first; 0 when none does."""
+    return int(lib.skv_scan_expires(handle))
+
+
 def snapshot_seqno(handle: Any) -> int:
     """Return the seqno that a snapshot shows."""
     return int(lib.skv_snapshot_seqno(handle))

@@ -17,6 +17,7 @@ static void make(uint8_t out[SKV_FRAME_HEADER_BYTES + BODY])
     uint64_t checksum;
     for (size_t i = 0; i < BODY; i++)
         out[SKV_FRAME_HEADER_BYTES + i] = (uint8_t)i;
+    skv_frame_number(out, &sample);
     checksum = skv_frame_seal(out, &sample);
     CHECK_EQ(checksum, skv_frame_checksum(out));
 }
@@ -47,6 +48,7 @@ static void test_a_frame_of_another_life_or_beyond_the_end_is_none(void)
         CHECK(!skv_frame_read(bytes, cut, sample.salt, &frame));
     frame = sample;
     frame.count = 0;
+    skv_frame_number(bytes, &frame);
     (void)skv_frame_seal(bytes, &frame);
     CHECK(!skv_frame_read(bytes, sizeof bytes, sample.salt, &frame));
     frame = sample;

@@ -195,6 +195,7 @@ static void forge_frame(int dir, void (*wrong)(skv_frame *, skv_record *))
     end += skv_frame_span(&last);
     wrong(&frame, &record);
     frame.body_bytes = (uint32_t)skv_record_encode(file + end + SKV_FRAME_HEADER_BYTES, &record);
+    skv_frame_number(file + end, &frame);
     (void)skv_frame_seal(file + end, &frame);
     scratch_write(dir, FIRST, file, bytes, 0);
     free(file);

@@ -15,7 +15,7 @@ LEVELS = {
     "world": "os sync lmdb_api",
     "the clock": "clock",
     "what parts tell": "notify",
-    "parts": """ring segment log log_state log_pool log_sync log_scan log_find log_read
+    "parts": """ring segment log log_state log_pool log_sync log_scan log_find log_read log_walk
         log_retire mark manifest pressure admission
         shard shard_state shard_read shard_apply""",
     "parts that point into the log": "run index index_state index_order index_count",
@@ -31,7 +31,7 @@ LEVELS = {
 # Neighbours on one level that may know each other, as long as no circle comes of it.
 FAMILIES = (
     LEVELS["ground"],
-    "segment log log_state log_pool log_sync log_scan log_find log_read log_retire mark",
+    "segment log log_state log_pool log_sync log_scan log_find log_read log_walk log_retire mark",
     "shard shard_state shard_read shard_apply",
     LEVELS["parts that point into the log"],
     LEVELS["house"],

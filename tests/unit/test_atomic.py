@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 import shardkv
+from shardkv._native import NO_SNAPSHOT
 
 BIG = (1 << 63) - 1
 SMALL = -(1 << 63)
@@ -252,7 +253,7 @@ def test_a_conditional_batch_is_all_or_nothing_over_all_shards(store: shardkv.St
 
     def apply(conditions: list[tuple[bytes, int, int]], ops: list[Any] = ops) -> int:
         blob = shardkv._native.pack([ops, conditions])
-        return store._engine.apply_if(blob, how, 1.0)
+        return store._engine.apply_if(NO_SNAPSHOT, blob, how, 1.0)
 
     with pytest.raises(shardkv.ConflictError, match="condition 20 is absent") as caught:
         apply([*exact, (b"none", 1, 1 << 60)])
@@ -283,9 +284,12 @@ def test_a_conditional_batch_is_all_or_nothing_over_all_shards(store: shardkv.St
 )
 def test_a_malformed_conditional_batch_is_refused(store: shardkv.Store, blob: bytes) -> None:
     with pytest.raises(TypeError):
-        store._engine.apply_if(blob, shardkv._native.terms(shardkv._native.DISK), 1.0)
+        store._engine.apply_if(NO_SNAPSHOT, blob, shardkv._native.terms(shardkv._native.DISK), 1.0)
     with pytest.raises(shardkv.InvalidError):
         store._engine.apply_if(
-            b"\x92\x90\x91\x93\xc4\x00\x00\x00", shardkv._native.terms(shardkv._native.DISK), 1.0
+            NO_SNAPSHOT,
+            b"\x92\x90\x91\x93\xc4\x00\x00\x00",
+            shardkv._native.terms(shardkv._native.DISK),
+            1.0,
         )
     assert store.stats().seqno == 0

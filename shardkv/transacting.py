@@ -1,0 +1,76 @@
+"""What a store has of transactions."""
+
+from __future__ import annotations
+
+import random
+import time
+from abc import abstractmethod
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+from shardkv._native import Engine
+from shardkv.errors import ConflictError, InvalidError
+from shardkv.transaction import Transaction
+from shardkv.work import Work
+
+if TYPE_CHECKING:
+    from shardkv.registry import Shared
+
+Result = TypeVar("Result")
+
+RETRIES: Final = 20
+FIRST_PAUSE_S: Final = 0.0005
+LONGEST_PAUSE_S: Final = 0.1
+
+
+class Transactions:
+    """Transactions, and running a function in one until it commits."""
+
+    _shared: Shared
+    _timeout: float
+
+    @abstractmethod
+    def _live(self) -> Engine: ...
+
+    @abstractmethod
+    def _level(self, ack: Any) -> int: ...
+
+    def transaction(self, *, ack: Any = None) -> Transaction:
+        """Return a transaction for a `with` block.
+
+        Raises: ConflictError at the end of the block, when something that was read has changed.
+        Cost: a snapshot; the commit is one batch. Nothing is locked, and nobody waits for it.
+        """
+        engine = self._live()
+        return Transaction(Work(self._shared, self._level(ack), self._timeout), engine)
+
+    def run_transaction(
+        self, fn: Callable[[Transaction], Result], *, retries: int = RETRIES, ack: Any = None
+    ) -> Result:
+        """Call `fn(transaction)` and commit; again, after a short random pause, when that meets a conflict.
+
+        Args:
+            fn: may be called often, so it should do nothing that cannot be done twice.
+            retries: how often to try again.
+        Returns: what `fn` returned.
+        Raises: ConflictError when every try met one; what `fn` raises, at once.
+        """
+        if not isinstance(retries, int) or isinstance(retries, bool):
+            raise TypeError(f"retries must be an int, not {type(retries).__name__}")
+        if retries < 0:
+            raise InvalidError(f"retries is {retries}; it must be 0 or more")
+        for turn in range(retries + 1):
+            work = Work(self._shared, self._level(ack), self._timeout)
+            try:
+                with Transaction(work, self._live()) as transaction:
+                    return fn(transaction)
+            except ConflictError:
+                if not work.conflicted or turn == retries:
+                    raise
+            time.sleep(pause(turn))
+        raise AssertionError("the last turn returns or raises")
+
+
+def pause(turn: int) -> float:
+    """Return seconds to wait before trying again: random, so that two who met do not meet again."""
+    return random.uniform(0, min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2.0**turn))
