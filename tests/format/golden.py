@@ -8,7 +8,9 @@ from __future__ import annotations
 import sys
 import tarfile
 import tempfile
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import shardkv
 from shardkv.expiry import TTL_MAX
@@ -18,6 +20,17 @@ LOGGED = {b"logged/%d" % i: bytes(range(i)) for i in range(50)}
 REPLACED = {b"flushed/7": b"newer", b"empty": b""}
 LASTING = {b"lasting": b"for a hundred years"}
 DELETED = [b"flushed/9", b"logged/3"]
+MOMENT = datetime(2020, 2, 29, 12, 0, 0, 1, tzinfo=UTC)
+TYPED: dict[Any, Any] = {
+    b"\0\xff": None,
+    "": [True, (1, ("x", ())), {"a": 1.5, 2: b"y"}],
+    "a\0b": MOMENT,
+    ("user", 7, ("a\0", b"\0")): 2**64 - 1,
+    -(2**70): -(2**63),
+    0: "zero",
+    2**70: "é",
+}
+NUMBERS = {-5: {"a": [1, None]}, 5: "five"}
 
 
 def content() -> dict[bytes, bytes]:
@@ -41,6 +54,11 @@ def make(target: Path) -> None:
             for key in DELETED:
                 batch.delete(key)
         store.put_many(LASTING, ttl=TTL_MAX)
+        store.namespace("typed").put_many(TYPED)
+        store.namespace("numbers", codec="json", key_codec="int").put_many(NUMBERS)
+        store.namespace("gone")["a"] = 1
+        store.drop_namespace("gone")
+        store.lease("job", 0.001)
         store.close(flush=False)
         with tarfile.open(target, "w:gz") as archive:
             for file in sorted(path.rglob("*")):

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import xxhash
-from format.golden import content
+from format.golden import NUMBERS, TYPED, content
 
 import shardkv
 
@@ -43,6 +43,21 @@ def test_a_golden_store_opens_and_holds_what_it_held(archive: Path, tmp_path: Pa
             assert dict(store.scan()) == content()
             assert len(store) == len(content())
             assert {key: store[key] for key in content()} == content()
+
+
+@pytest.mark.parametrize("archive", GOLDEN, ids=lambda archive: archive.name)
+def test_namespaces_and_leases_of_a_golden_store_are_as_they_were(
+    archive: Path, tmp_path: Path
+) -> None:
+    path = unpack(archive, tmp_path / "store")
+    for token in (2, 3):
+        with shardkv.open(path, segment_bytes=(65536, 65536)) as store:
+            assert store.namespaces() == ["numbers", "typed"]
+            assert list(store.namespace("typed").items()) == list(TYPED.items())
+            numbers = store.namespace("numbers", codec="json", key_codec="int")
+            assert list(numbers.items()) == list(NUMBERS.items())
+            with store.lease("job", 1) as lease:
+                assert lease.token == token
 
 
 @pytest.mark.parametrize("archive", GOLDEN, ids=lambda archive: archive.name)
