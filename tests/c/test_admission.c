@@ -98,6 +98,7 @@ static void test_a_slice_ends_and_the_place_is_kept(void)
     CHECK(skv_now_ns() - began >= 5 * MS);
     CHECK(skv_admission_wait(admission, &third, (skv_demand){2, 1}, 0) > 0);
     CHECK(third.at_ns >= at + 200 * MS);
+    (void)skv_admission_wait(admission, &second, (skv_demand){2, 1}, 0); /* behind nobody who came later */
     CHECK_EQ(second.at_ns, at);
     CHECK_EQ(skv_admission_wait(admission, &second, (skv_demand){2, 1}, LONG), 0);
     CHECK(skv_now_ns() >= at);
