@@ -48,4 +48,10 @@ class ExpiringKeys:
         """
         engine = self._live()
         engine.flush()
-        return engine.remove_expired(self._timeout)
+        removed = 0
+        for shard in range(engine.options.shards or 0):
+            place: bytes | None = None
+            while place != b"":
+                here, place = engine.remove_expired(shard, place or b"", self._timeout)
+                removed += here
+        return removed

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection
-from functools import partial
 
 from shardkv import errors
 from shardkv._core import lib
@@ -79,21 +78,17 @@ class Writing(Handle):
         self.give(ws)
         return seqno
 
-    def remove_expired(self, timeout: float) -> int:
-        """Delete what has expired in the shards; return how many records that were."""
-        removed, ws = 0, self.take()
-        for shard in range(lib.skv_shards(self.handle)):
-            after = None
-            while after != b"":
-                here = partial(self._remove_after, shard, after, ws)
-                removed += self.settle(here(), ws, timeout, here)
-                after = ws.data()
-        self.give(ws)
-        return removed
+    def remove_expired(self, shard: int, after: bytes, timeout: float) -> tuple[int, bytes]:
+        """Delete what has expired in a part of a shard; return how many, and where to go on: b"" at its end."""
+        ws = self.take()
 
-    def _remove_after(self, shard: int, after: bytes | None, ws: Workspace) -> int:
-        place = after or b""
-        return int(lib.skv_remove_expired(self.handle, shard, place, len(place), ws.c))
+        def call() -> int:
+            return int(lib.skv_remove_expired(self.handle, shard, after, len(after), ws.c))
+
+        removed = self.settle(call(), ws, timeout, call)
+        place = ws.data()
+        self.give(ws)
+        return removed, place
 
     def delete(self, key: bytes, ack: int, timeout: float) -> bool:
         """Delete a key; say whether it was there."""

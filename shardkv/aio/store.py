@@ -105,6 +105,8 @@ class Store(StoreSurface, Keyed, Offers):
         """Delete every key, a block at a time; values are not read. Not atomic."""
         line = self._line()
         await bulk.clear(line, line.engine, (None, None), self._level(None))
+        if await self.count():  # what has expired counts until it is removed
+            await self.purge_expired()
 
     def batch(self, *, ack: Ack | None = None) -> Batch:
         """Return a batch for an `async with` block: atomic across shards, nothing is written when the block raises."""

@@ -282,3 +282,24 @@ def test_after_closing_everything_says_so(run: Run[Any], path: Path) -> None:
 
     run(main())
     assert stored(path) == {b"a": b"b"}
+
+
+def test_what_has_expired_is_removed_on_demand(run: Run[Any], path: Path) -> None:
+    async def main() -> None:
+        async with shardkv.aio.open(path, shards=3) as store:
+            await store.put_many(((b"%d" % i, b"v") for i in range(5000)), ttl=3600)
+            await store.put(b"brief", b"v", ttl=3600)
+            await store.put(b"kept", b"")
+            assert await store.purge_expired() == 0
+            store._store._engine.shift_clock(3600_000)
+            assert await store.get(b"brief") is None
+            await store.purge_expired()
+            assert (await store.stats()).expired_removed == 5001
+            assert await store.count() == 1
+            await store.put(b"brief", b"v", ttl=3600)
+            store._store._engine.shift_clock(7200_000)
+            await store.clear()
+            assert await store.count() == 0
+
+    run(main())
+    assert stored(path) == {}

@@ -307,26 +307,26 @@ def test_every_way_to_write_takes_a_ttl(store: shardkv.Store) -> None:
 
 def test_a_killed_store_does_not_show_again_what_it_told_had_expired(tmp_path: Path) -> None:
     """The side file is written soon after such an answer, with nothing else to write."""
+    mark, copy = tmp_path / "store" / "log" / "MARK", tmp_path / "copy"
     with shardkv.open(tmp_path / "store") as store:
-        store.put(b"hour", b"1", ttl=3600)
+        written = store.put(b"hour", b"1", ttl=3600)
         store.flush()
+        wait_until(lambda: newest_in(mark, 40) >= written)  # its durable_seqno: all is said
         shift(store, 7200)
         assert store.get(b"hour") is None
-        mark = tmp_path / "store" / "log" / "MARK"
         least = store._engine.clock_ms() - 3600_000
-        deadline = time.monotonic() + 30
-        while newest_clock(mark) < least:
-            assert time.monotonic() < deadline
-        copy = tmp_path / "copy"  # what a kill would have left
-        shutil.copytree(tmp_path / "store", copy)
+        wait_until(lambda: newest_in(mark, 80) >= least)  # its clock_ms
+        shutil.copytree(tmp_path / "store", copy)  # what a kill would have left
     with shardkv.open(copy) as store:
         assert store.get(b"hour") is None
 
 
-def newest_clock(mark: Path) -> int:
-    """The side file's clock, as FORMAT.md section 7 describes it."""
+def newest_in(mark: Path, offset: int) -> int:
+    """A number of the side file, as FORMAT.md section 7 describes it."""
     data = mark.read_bytes()
-    return max(int.from_bytes(data[at + 80 : at + 88], "little") for at in (0, 512))
+    return max(
+        int.from_bytes(data[slot + offset : slot + offset + 8], "little") for slot in (0, 512)
+    )
 
 
 # -- removal
@@ -446,7 +446,8 @@ def test_removal_never_takes_a_value_that_was_written_meanwhile(store: shardkv.S
 
         def sweep() -> None:
             while not stop.is_set():  # noqa: B023
-                store._engine.remove_expired(30.0)
+                for shard in range(3):
+                    store._engine.remove_expired(shard, b"", 30.0)
 
         sweeping = threading.Thread(target=sweep)
         sweeping.start()
@@ -476,3 +477,22 @@ def test_a_damaged_record_is_not_removed_on_the_word_of_its_expiry(tmp_path: Pat
                 look()
         assert store.purge_expired() == 0
         assert len(store) == 1
+
+
+def test_places_of_a_removal_are_checked(store: shardkv.Store) -> None:
+    with pytest.raises(shardkv.InvalidError, match="shard 99: the store has 3"):
+        store._engine.remove_expired(99, b"", 1.0)
+    with pytest.raises(shardkv.KeyTooLongError, match="501 bytes"):
+        store._engine.remove_expired(0, b"k" * 501, 1.0)
+
+
+def test_a_limit_of_writes_is_for_users_and_does_not_hold_removal_back(
+    store: shardkv.Store,
+) -> None:
+    store.put_many(((b"%d" % i, b"v") for i in range(1000)), ttl=3600)
+    store.flush()
+    store.configure(max_writes_per_s=1)
+    shift(store, 3600)
+    store.purge_expired()
+    wait_until(lambda: store.stats().expired_removed == 1000)
+    assert store.stats().limited_s < 1
