@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from shardkv._native import NUMBER_MSGPACK, NUMBER_TEXT
 from shardkv.batch import Batch
@@ -16,11 +16,13 @@ from shardkv.mapping import MISSING, StoreItems, StoreValues
 from shardkv.options import Ack
 from shardkv.snapshot import Snapshot
 from shardkv.ticket import Ticket
+from shardkv.transacting import RETRIES
 from shardkv.transaction import Transaction
 from shardkv.typed import (
     BatchView,
     OwnBatch,
     OwnSnapshot,
+    OwnTransaction,
     SnapshotView,
     TransactionView,
     TypedReads,
@@ -31,6 +33,7 @@ from shardkv.typed_feed import Beginning, TypedChange, TypedWatch
 if TYPE_CHECKING:
     from shardkv.store import Store
 
+Result = TypeVar("Result")
 Pairs = Mapping[Any, Any] | Iterable[tuple[Any, Any]]
 
 
@@ -127,6 +130,22 @@ class Namespace(TypedReads, TypedAtomic, MutableMapping[Any, Any]):
                     raise InvalidError(f"the {kind.__name__.lower()} belongs to another store")
                 return view(self._coder, inner(scope))
         raise TypeError(f"using takes a batch, snapshot or transaction, not {type(scope).__name__}")
+
+    def transaction(self, *, ack: Ack | None = None) -> OwnTransaction:
+        """Return a transaction of this namespace; for several, use `store.transaction()` and `using`."""
+        return OwnTransaction(self._coder, InnerTransaction(self.store.transaction(ack=ack)))
+
+    def run_transaction(
+        self,
+        fn: Callable[[TransactionView], Result],
+        *,
+        retries: int = RETRIES,
+        ack: Ack | None = None,
+    ) -> Result:
+        """Call `fn(transaction)` and commit; again when that meets a conflict. As Store.run_transaction."""
+        return self.store.run_transaction(
+            lambda transaction: fn(self.using(transaction)), retries=retries, ack=ack
+        )
 
     # -- the mapping
 

@@ -153,3 +153,12 @@ class TransactionView(TypedReads, TypedWrites):
         if key not in self:
             raise KeyError(key)
         self.delete(key)
+
+
+class OwnTransaction(Scope, TransactionView):
+    """A transaction of one namespace: committed when the `with` block ends, if nothing that was read has changed."""
+
+    @property
+    def seqno(self) -> int | None:
+        """The sequence number of its last write, once it is committed; None when it wrote nothing."""
+        return self._raw.seqno  # type: ignore[no-any-return]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -112,6 +113,31 @@ class NamespacesBesideDicts(RuleBasedStateMachine):
                 else:
                     view.delete(key)
                     self.models[name].pop(key, None)
+
+    @rule(
+        items=some.lists(some.tuples(names, keys, values), min_size=1, max_size=5),
+        prefix=some.sampled_from(["a", b"", (), ("x",)]),
+        conflict=some.booleans(),
+    )
+    def transact(self, items: list[tuple[str, Any, Any]], prefix: Any, conflict: bool) -> None:
+        """Read all keys and a range of the first one's namespace, write all; in vain if somebody else wrote one."""
+        first = items[0][0]
+        spaces = {name: self.space(name) for name in NAMES}
+        after = {name: dict(model) for name, model in self.models.items()}
+        with suppress(shardkv.ConflictError), self.store.transaction() as transaction:
+            for name, key, value in items:
+                view = spaces[name].using(transaction)
+                assert view.get(key, "absent") == after[name].get(key, "absent")
+                view.put(key, value)
+                after[name][key] = value
+            found = list(spaces[first].using(transaction).scan(prefix=prefix))
+            expected = [pair for pair in ordered(after[first]) if begins(pair[0], prefix)]
+            assert found == expected
+            if conflict:
+                spaces[first][items[0][1]] = self.models[first][items[0][1]] = "theirs"
+        if not conflict:
+            assert transaction.seqno
+            self.models = after
 
     @rule(name=names, drop=some.booleans())
     def empty(self, name: str, drop: bool) -> None:

@@ -147,3 +147,80 @@ def test_a_batch_is_refused_whole_when_a_view_made_it_too_large(store: shardkv.S
             users.using(batch).put("b", value)
         assert batch.nbytes > 16 << 20
     assert list(users) == ["a"]
+
+
+def test_one_transaction_spans_namespaces_and_plain_keys(store: shardkv.Store) -> None:
+    cash, book = store.namespace("cash"), store.namespace("book", key_codec="tuple")
+    cash.update({"ann": 100, "bob": 0})
+    with store.transaction() as t:
+        money = cash.using(t)
+        money["ann"] = money["ann"] - 30
+        money.put("bob", money.get("bob") + 30)
+        book.using(t)[("ann", 1)] = "30 to bob"
+        t.put(b"transfers", b"1")
+        assert list(money.scan()) == [("ann", 70), ("bob", 30)]
+        assert money.get_many(["ann", "eve"]) == {"ann": 70}
+        assert dict(cash) == {"ann": 100, "bob": 0}
+    assert dict(cash) == {"ann": 70, "bob": 30}
+    assert dict(book) == {("ann", 1): "30 to bob"}
+    assert dict(store) == {b"transfers": b"1"}
+
+
+@pytest.mark.parametrize(
+    "read",
+    [
+        lambda view: view.get("a"),
+        lambda view: "absent" in view,
+        lambda view: view.get_many(["a"]),
+        lambda view: list(view.scan(prefix=("user",))),
+        lambda view: list(view),
+    ],
+)
+def test_what_a_transaction_read_in_a_namespace_must_not_change(
+    store: shardkv.Store, read: Any
+) -> None:
+    ns, other = store.namespace("x"), store.namespace("y")
+    ns.update({"a": 1, ("user", 1): 1})
+    with suppress(shardkv.ConflictError), ns.transaction() as t:
+        read(t)
+        t.put("mine", 1)
+        ns.update({"a": 2, "absent": 1, ("user", 2): 1})
+    assert "mine" not in ns
+    with ns.transaction() as t:
+        read(t)
+        t.put("mine", 1)
+        other.update({"a": 2, "absent": 1, ("user", 2): 1})
+    assert t.seqno == ns.get_entry("mine").version  # type: ignore[union-attr]
+
+
+def test_a_transaction_of_a_namespace_is_run_until_it_commits(store: shardkv.Store) -> None:
+    ns, tries = store.namespace("x"), []
+
+    def fn(t: Any) -> int:
+        tries.append(t.get("n", 0))
+        if len(tries) < 3:
+            ns["n"] = len(tries)
+        t["n"] = tries[-1] + 10
+        return t["n"]  # type: ignore[no-any-return]
+
+    assert ns.run_transaction(fn) == 12
+    assert tries == [0, 1, 2]
+    assert ns["n"] == 12
+    with pytest.raises(shardkv.ConflictError):
+        ns.run_transaction(lambda t: ns.incr("n", t["n"]) and t.put("n", 0), retries=2)
+
+
+def test_a_transaction_of_another_store_or_that_is_over_is_refused(
+    store: shardkv.Store, tmp_path: Path
+) -> None:
+    ns = store.namespace("x")
+    with shardkv.open(tmp_path / "other") as other:
+        with pytest.raises(shardkv.InvalidError, match="transaction belongs to another store"):
+            ns.using(other.transaction())
+    with ns.transaction() as t, pytest.raises(KeyError):
+        del t["absent"]
+    for call in (lambda: t.get("a"), lambda: t.put("a", 1), lambda: list(t.scan())):
+        with pytest.raises(shardkv.ClosedError, match="over"):
+            call()
+    with ns.transaction(), pytest.raises(shardkv.InvalidError, match="do not nest"):
+        store.transaction().__enter__()
