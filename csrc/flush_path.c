@@ -39,13 +39,23 @@ static candidates look_at_lanes(skv_parts *parts)
     return found;
 }
 
+/* Under the log's lock. UINT64_MAX: there is none. */
+static uint64_t oldest_pin(const skv_parts *parts)
+{
+    uint64_t oldest = UINT64_MAX;
+    for (uint32_t i = 0; i < SKV_PINS_MAX; i++)
+        if (parts->pins[i] && parts->pins[i] < oldest)
+            oldest = parts->pins[i];
+    return oldest;
+}
+
 static bool log_is_long(skv_parts *parts)
 {
     uint64_t bytes, segments;
     bool pinned;
     skv_log_extent(parts->log, &bytes, &segments);
     skv_log_lock(parts->log);
-    pinned = parts->snapshots != NULL; /* then no flush makes it shorter */
+    pinned = parts->snapshots != NULL || oldest_pin(parts) != UINT64_MAX; /* then no flush makes it shorter */
     skv_log_unlock(parts->log);
     return !pinned && (segments > SKV_SLOTS_MAX / 2 || bytes > LONG_LOG_BUDGETS * atomic_load(&parts->pressure.budget_bytes));
 }
@@ -290,13 +300,41 @@ static uint64_t first_unflushed(skv_parts *parts)
     return first;
 }
 
+/* The first record that is in no shard yet; the next one to be appended when all are. Under the log's lock. */
+static uint64_t first_needed(skv_parts *parts)
+{
+    uint64_t next = skv_log_last(parts->log) + 1, first = first_unflushed(parts);
+    return first < next ? first : next;
+}
+
+skv_code skv_flush_pin(skv_parts *parts, uint32_t *pin, uint64_t *seqno, skv_error *err)
+{
+    uint32_t i = 0;
+    skv_log_lock(parts->log);
+    while (i < SKV_PINS_MAX && parts->pins[i])
+        i++;
+    if (i < SKV_PINS_MAX)
+        *seqno = parts->pins[i] = first_needed(parts);
+    skv_log_unlock(parts->log);
+    *pin = i;
+    return i < SKV_PINS_MAX ? SKV_OK : skv_fail(err, SKV_FULL, "%d copies of the store are under way already", SKV_PINS_MAX);
+}
+
+void skv_flush_unpin(skv_parts *parts, uint32_t pin)
+{
+    skv_log_lock(parts->log);
+    parts->pins[pin] = 0;
+    skv_log_unlock(parts->log);
+    skv_flush_retire(parts);
+}
+
 void skv_flush_retire(skv_parts *parts)
 {
-    uint64_t bound, first, applied_sum = 0;
+    uint64_t bound, pinned, applied_sum = 0;
     skv_log_lock(parts->log);
-    bound = skv_log_last(parts->log) + 1;
-    first = first_unflushed(parts);
-    bound = first < bound ? first : bound;
+    bound = first_needed(parts);
+    pinned = oldest_pin(parts);
+    bound = pinned < bound ? pinned : bound;
     for (uint32_t i = 0; i < parts->lane_count; i++)
         applied_sum += skv_shard_applied(parts->lanes[i].shard);
     for (const skv_snapshot *snapshot = parts->snapshots; snapshot; snapshot = snapshot->next)

@@ -5,24 +5,34 @@
 #include <stdlib.h>
 #include <string.h>
 
-skv_code skv_home_lock(int dir, const char *path, int *out, skv_error *err)
+static skv_code fail_locked(int fd, const char *path, skv_error *err)
 {
     char text[24] = {0};
     uint64_t bytes = 0;
-    skv_code code = skv_os_open(dir, SKV_LOCK_NAME, SKV_OPEN_CREATE, out, err);
-    if (code != SKV_OK)
-        return code;
-    code = skv_os_lock(*out, SKV_LOCK_NAME, err);
-    if (code == SKV_OK) {
-        int length = snprintf(text, sizeof text, "%-20ld\n", skv_os_process_id());
-        return skv_os_write(*out, SKV_LOCK_NAME, text, (size_t)length, 0, err);
-    }
-    if (code != SKV_NOT_FOUND)
-        return code;
-    if (skv_os_size(*out, SKV_LOCK_NAME, &bytes, NULL) == SKV_OK && bytes >= 20)
-        (void)skv_os_read(*out, SKV_LOCK_NAME, text, 20, 0, NULL);
+    if (skv_os_size(fd, SKV_LOCK_NAME, &bytes, NULL) == SKV_OK && bytes >= 20)
+        (void)skv_os_read(fd, SKV_LOCK_NAME, text, 20, 0, NULL);
     return skv_fail_at(err, SKV_LOCKED, SKV_LOCK_NAME, strtoull(text, NULL, 10), 0,
                        "the store %s is open in process %llu", path, strtoull(text, NULL, 10));
+}
+
+skv_code skv_home_lock(int dir, const char *path, int *out, skv_error *err)
+{
+    char text[24];
+    int fd, length = snprintf(text, sizeof text, "%-20ld\n", skv_os_process_id());
+    skv_code code = skv_os_open(dir, SKV_LOCK_NAME, SKV_OPEN_CREATE, &fd, err);
+    *out = -1;
+    if (code != SKV_OK)
+        return code;
+    code = skv_os_lock(fd, SKV_LOCK_NAME, err);
+    if (code == SKV_NOT_FOUND)
+        code = fail_locked(fd, path, err);
+    else if (code == SKV_OK)
+        code = skv_os_write(fd, SKV_LOCK_NAME, text, (size_t)length, 0, err);
+    if (code == SKV_OK)
+        *out = fd;
+    else
+        skv_os_close(fd);
+    return code;
 }
 
 void skv_home_name_shard(uint32_t number, char out[SKV_NAME_MAX])

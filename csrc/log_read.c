@@ -14,6 +14,7 @@ struct skv_log_cursor {
     uint64_t offset;     /* of the frame header or record that it stands at */
     uint64_t at_seqno;   /* of that record, or of the frame's first */
     uint64_t body_end;   /* of the frame that it is inside; 0: it stands at a header */
+    uint64_t frame_last; /* newest record of the frame that it is inside */
     uint64_t previous;   /* checksum of the last frame that it entered */
     int fd;              /* of the retained segment file_id; -1: none */
     uint64_t file_id;
@@ -72,6 +73,11 @@ void skv_log_cursor_free(skv_log_cursor *cursor)
 uint64_t skv_log_cursor_next(const skv_log_cursor *cursor)
 {
     return cursor->next_seqno;
+}
+
+skv_log_rest skv_log_cursor_rest(const skv_log_cursor *cursor)
+{
+    return (skv_log_rest){cursor->frame_last, (size_t)(cursor->body_end - cursor->offset)};
 }
 
 /* -- finding the segment -------------------------------------------------------------------------------------------- */
@@ -275,6 +281,7 @@ static skv_code enter_frame(skv_log_cursor *cursor, const stand *at, skv_error *
         cursor->offset += skv_frame_span(&frame);
         return SKV_OK;
     }
+    cursor->frame_last = cursor->at_seqno + frame.count - 1;
     cursor->offset += SKV_FRAME_HEADER_BYTES;
     cursor->body_end = cursor->offset + frame.body_bytes;
     return SKV_OK;

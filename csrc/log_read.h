@@ -19,6 +19,12 @@ void skv_log_cursor_free(skv_log_cursor *cursor);
  * find its place). AGAIN: all that is durable was read. GONE: the next record was dropped; err->seqno + 1 is the oldest that
  * is still there. CORRUPT. What `take` answers but OK ends the call: that record is read again by the next. */
 skv_code skv_log_read(skv_log_cursor *cursor, size_t bytes, skv_log_take take, void *context, skv_error *err);
+/* Inside `take`: of the frame, this record and those that follow in it. */
+typedef struct {
+    uint64_t last_seqno;
+    size_t bytes;
+} skv_log_rest;
+skv_log_rest skv_log_cursor_rest(const skv_log_cursor *cursor);
 /* The seqno of the record that the next call begins with. */
 uint64_t skv_log_cursor_next(const skv_log_cursor *cursor);
 

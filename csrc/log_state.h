@@ -30,7 +30,8 @@ struct skv_log {
     skv_gate gates[2];        /* waiters of group g wait at gate g % 2 */
     unsigned waiting[2];
     skv_code poison_code;
-    skv_error poison;
+    skv_error poison; /* what everybody is told */
+    skv_error failure; /* what happened */
 
     /* pool: under lock */
     skv_segment *spare;    /* ready for its life; owned */

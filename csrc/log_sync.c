@@ -88,7 +88,7 @@ void skv_log_poison(skv_log *log, skv_code code, const skv_error *why)
 {
     if (log->poison_code != SKV_OK)
         return;
-    log->poison = *why;
+    log->poison = log->failure = *why;
     log->poison.code = SKV_POISONED;
     log->poison.seqno = skv_log_durable(log) + 1;
     (void)snprintf(log->poison.text, sizeof log->poison.text,

@@ -244,6 +244,15 @@ skv_code skv_manifest_load(int dir, skv_manifest *out, skv_error *err)
     return skv_manifest_save(dir, out, err);
 }
 
+skv_code skv_manifest_remove(int dir, skv_error *err)
+{
+    static const char *const names[] = {MANIFEST_TEMP, MANIFEST_NAME, MANIFEST_COPY};
+    skv_code code = SKV_OK;
+    for (size_t i = 0; i < sizeof names / sizeof names[0] && code == SKV_OK; i++)
+        code = skv_os_remove(dir, names[i], err);
+    return code;
+}
+
 bool skv_manifest_exists(int dir)
 {
     return skv_os_exists(dir, MANIFEST_NAME) || skv_os_exists(dir, MANIFEST_COPY);

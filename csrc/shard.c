@@ -271,6 +271,11 @@ void skv_shard_measure(skv_shard *shard, uint64_t *records, uint64_t *file_bytes
     *leaf_pages = stat.ms_leaf_pages;
 }
 
+uint32_t skv_shard_number(const skv_shard *shard)
+{
+    return shard->number;
+}
+
 const char *skv_shard_name(const skv_shard *shard)
 {
     return shard->name;

@@ -72,6 +72,17 @@ skv_code skv_shard_sync(skv_shard *shard, skv_error *err);
 /* Allocate disk space for `bytes` more, so that a full disk is met before a commit, not in it. */
 skv_code skv_shard_reserve(skv_shard *shard, uint64_t bytes, skv_error *err);
 
+/* -- copying and checking -- */
+
+/* Write the shard as it is now to a new file, packed: what applying is under way is not in it. Readers and the applying
+ * thread go on; only growing the map waits. name: of that file. FULL, IO, CORRUPT. */
+skv_code skv_shard_copy(skv_shard *shard, int fd, const char *name, skv_error *err);
+/* The shard of another store from now on. Durable on OK. */
+skv_code skv_shard_give(skv_shard *shard, const uint8_t store_id[SKV_STORE_ID_BYTES], skv_error *err);
+/* Visit every record, in order, unverified, and prove that none is missing. What visit answers but OK ends it. */
+typedef skv_code (*skv_shard_visit)(void *context, const skv_record *record, skv_error *err);
+skv_code skv_shard_walk(skv_shard *shard, skv_shard_visit visit, void *context, skv_error *err);
+
 /* -- looking -- */
 
 uint64_t skv_shard_applied(const skv_shard *shard);
@@ -80,6 +91,7 @@ uint64_t skv_shard_public_records(const skv_shard *shard);
 uint64_t skv_shard_expiring(const skv_shard *shard);
 /* Committed keys, bytes of the file, leaf pages. */
 void skv_shard_measure(skv_shard *shard, uint64_t *records, uint64_t *file_bytes, uint64_t *leaf_pages);
+uint32_t skv_shard_number(const skv_shard *shard);
 const char *skv_shard_name(const skv_shard *shard);
 
 #endif

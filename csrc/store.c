@@ -64,7 +64,9 @@ static skv_code look_first(const skv_store *store, const skv_options *options, s
 {
     if (skv_manifest_exists(store->dir) || skv_os_exists(store->dir, SKV_BIRTH_NAME))
         return SKV_OK;
-    return options->create ? skv_home_refuse(store->dir, store->path, err) : no_store(store, err);
+    if (options->create || skv_os_exists(store->dir, SKV_COPY_NAME))
+        return skv_home_refuse(store->dir, store->path, err);
+    return no_store(store, err);
 }
 
 /* -- parts ---------------------------------------------------------------------------------------------------------- */

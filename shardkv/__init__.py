@@ -8,6 +8,7 @@ b'value'
 """
 
 from shardkv._version import __version__
+from shardkv.backups import BackupInfo
 from shardkv.batch import Batch
 from shardkv.changes import Change, Watch
 from shardkv.entry import Entry
@@ -50,6 +51,7 @@ from shardkv.typed_feed import TypedChange
 
 __all__ = [
     "AckError",
+    "BackupInfo",
     "Batch",
     "Change",
     "ClosedError",

@@ -9,6 +9,7 @@ from typing import Any, Final, Self, overload
 
 from shardkv import _native, bulk
 from shardkv._native import NO_SNAPSHOT, as_bytes
+from shardkv.backups import Backups
 from shardkv.batch import Batch
 from shardkv.changes import ChangeFeeds
 from shardkv.configuring import Configuring
@@ -38,6 +39,7 @@ class Store(
     ChangeFeeds,
     Configuring,
     Upkeep,
+    Backups,
 ):
     """An open store, made by `shardkv.open`. Keys have 1..500 bytes, values 0..32 MiB. A forked child opens its own.
 

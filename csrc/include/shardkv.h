@@ -133,6 +133,7 @@ typedef struct skv_store skv_store;
 typedef struct skv_snapshot skv_snapshot;
 typedef struct skv_scan skv_scan;
 typedef struct skv_feed skv_feed;
+typedef struct skv_copy skv_copy;
 typedef struct skv_notifier skv_notifier;
 
 /* What can be changed while a store is open, and is stored: see skv_configure. As an argument, SKV_KEEP leaves one as it is. */
@@ -160,21 +161,14 @@ typedef struct {
 } skv_options;
 
 typedef struct {
-    uint64_t seqno;
-    uint64_t durable_seqno;
-    uint64_t unflushed_bytes;
-    uint64_t unflushed_records;
-    uint64_t unflushed_age_ns;
+    uint64_t seqno, durable_seqno;
+    uint64_t unflushed_bytes, unflushed_records, unflushed_age_ns;
     uint64_t index_bytes;
     uint64_t stall_ns;
     uint64_t limited_ns;
-    uint64_t log_bytes;
-    uint64_t log_segments;
-    uint64_t retained_bytes;
-    uint64_t retained_segments;
-    uint64_t oldest_seqno;
-    uint64_t syncs;
-    uint64_t synced_bytes;
+    uint64_t log_bytes, log_segments;
+    uint64_t retained_bytes, retained_segments, oldest_seqno;
+    uint64_t syncs, synced_bytes;
     uint64_t replayed_records;
     uint64_t expired_removed;
     uint64_t snapshots;
@@ -183,13 +177,9 @@ typedef struct {
 } skv_stats;
 
 typedef struct {
-    uint64_t records;
-    uint64_t file_bytes;
-    uint64_t unflushed_bytes;
-    uint64_t unflushed_records;
-    uint64_t flushes;
-    uint64_t flush_ns;
-    uint64_t flushed_records;
+    uint64_t records, file_bytes;
+    uint64_t unflushed_bytes, unflushed_records;
+    uint64_t flushes, flush_ns, flushed_records;
     uint64_t applied_seqno;
 } skv_shard_stats;
 
@@ -369,6 +359,22 @@ void skv_feed_free(skv_feed *feed);
 skv_code skv_configure(skv_store *store, const skv_settings *settings, skv_io *io);
 /* Those in force. */
 void skv_settings_read(skv_store *store, skv_settings *out);
+
+/* -- copying -------------------------------------------------------------------------------------------------------- */
+
+/* seqno: of the newest record in the copy, 0 while it is not known. bytes: written. done of total: of the original. */
+typedef struct {
+    uint64_t seqno, bytes, done, total;
+} skv_copy_progress;
+/* Begin to copy the store, as it goes on, into a directory that is new, empty, or holds an unfinished copy. owned:
+ * skv_copy_free, before its store. NULL: io->error says why: INVALID (there is a store), FORMAT (there is something else),
+ * LOCKED, FULL, IO, CLOSED. */
+skv_copy *skv_copy_open(skv_store *store, const char *path, skv_io *io);
+/* The next piece, a shard or a stretch of the log. AGAIN: there is more. OK: the copy is a store, durable, with everything
+ * up to out->seqno. One thread at a time. FULL, IO, CORRUPT (the original), CLOSED. */
+skv_code skv_copy_next(skv_copy *copy, skv_copy_progress *out, skv_io *io);
+/* A copy that was not finished is removed. */
+void skv_copy_free(skv_copy *copy);
 
 /* -- looking -------------------------------------------------------------------------------------------------------- */
 

@@ -24,6 +24,7 @@ from shardkv._native.codes import (
     VALUE_BYTES_MAX,
     error_from,
 )
+from shardkv._native.copying import Copy
 from shardkv._native.crossing import Workspace, as_bytes, pack
 from shardkv._native.following import Following, close_feed
 from shardkv._native.lmdb import find_lmdb_module, lmdb_version, load_lmdb
@@ -57,6 +58,7 @@ __all__ = [
     "TTL_MS_MAX",
     "VALUE_BYTES_MAX",
     "Calls",
+    "Copy",
     "Engine",
     "NotYet",
     "Notifier",

@@ -82,6 +82,7 @@ class StoreSurface(Surface):
     purge_expired = upkeep(synchronous.Store.purge_expired)
     namespaces = upkeep(synchronous.Store.namespaces)
     drop_namespace = upkeep(synchronous.Store.drop_namespace)
+    backup = upkeep(synchronous.Store.backup)
 
     delete = writing(synchronous.Store.delete)
     add = writing(synchronous.Store.add)

@@ -69,3 +69,17 @@ def test_a_limit_of_writes_makes_tasks_wait_their_turn(run: Run[Any], path: Path
             assert (await store.stats()).seqno == len(acked), "what was refused was not written"
 
     run(main())
+
+
+def test_a_backup_is_awaited_beside_writes(run: Run[Any], path: Path, tmp_path: Path) -> None:
+    async def main() -> int:
+        async with shardkv.aio.open(path, shards=2) as store:
+            await store.put(b"before", b"")
+            backup = asyncio.ensure_future(store.backup(tmp_path / "copy"))
+            await asyncio.gather(*(store.put(b"%d" % n, b"") for n in range(100)))
+            return (await backup).seqno
+
+    seqno = run(main())
+    with shardkv.open(tmp_path / "copy") as copy:
+        assert b"before" in copy
+        assert len(copy) == copy.stats().seqno == seqno

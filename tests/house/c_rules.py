@@ -16,23 +16,23 @@ LEVELS = {
     "the clock": "clock",
     "what parts tell": "notify",
     "parts": """ring segment log log_state log_pool log_sync log_scan log_find log_read log_walk
-        log_retire mark manifest pressure admission
-        shard shard_state shard_read shard_apply""",
+        log_retire log_copy mark manifest pressure admission
+        shard shard_state shard_read shard_apply shard_copy""",
     "parts that point into the log": "run index index_state index_order index_count",
     "parts made of parts": "lane",
     "what a path is handed": "parts",
     "what a path asks": "condition",
-    "paths": "write_path snapshot replay_path",
+    "paths": "write_path snapshot replay_path copy_path",
     "paths that take another": "read_path scan_path flush_path batch",
     "paths that take two": "atomic_path sweep_path",
     "house": "home store settings loops",
-    "contract": "api_read api_write api_expiry api_atomic api_changes api_stats api_notify",
+    "contract": "api_read api_write api_expiry api_atomic api_changes api_stats api_notify api_copy",
 }
 # Neighbours on one level that may know each other, as long as no circle comes of it.
 FAMILIES = (
     LEVELS["ground"],
-    "segment log log_state log_pool log_sync log_scan log_find log_read log_walk log_retire mark",
-    "shard shard_state shard_read shard_apply",
+    "segment log log_state log_pool log_sync log_scan log_find log_read log_walk log_retire log_copy mark",
+    "shard shard_state shard_read shard_apply shard_copy",
     LEVELS["parts that point into the log"],
     LEVELS["house"],
 )

@@ -1,0 +1,153 @@
+"""Backups under full write load: each is the store as it was at one seqno, batches whole, and hinders nobody."""
+
+from __future__ import annotations
+
+import random
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import shardkv
+
+SMALL: dict[str, Any] = {"shards": 4, "segment_bytes": (65536, 1 << 20)}
+ROUNDS, WRITERS, BATCH = 12, 3, 20
+History = list[shardkv.Change]
+
+
+def write(store: shardkv.Store, number: int, seed: str, stop: threading.Event) -> None:
+    """Puts, deletes, expiries and batches; each batch says the same in all its keys, raw and of a namespace."""
+    rng = random.Random(seed)
+    pairs = store.namespace("pairs")
+    turn = 0
+    while not stop.is_set():
+        turn += 1
+        key = b"%d/%d" % (number, rng.randrange(300))
+        kind = rng.randrange(10)
+        if kind < 5:
+            store.put(key, rng.randbytes(rng.randrange(400)), ack="memory")
+        elif kind < 7:
+            store.put(key, b"for a while", ttl=1000, ack="memory")
+        elif kind < 9:
+            store.delete(key, ack="memory")
+        else:
+            with store.batch(ack=rng.choice(("memory", "disk"))) as batch:
+                for n in range(BATCH):
+                    batch.put(b"batch %d/%d" % (number, n), b"%d" % turn)
+                pairs.using(batch).put((number,), turn)
+
+
+def flush(store: shardkv.Store, stop: threading.Event) -> None:
+    while not stop.is_set():
+        store.flush()
+
+
+def state_at(history: History, seqno: int) -> dict[bytes, bytes]:
+    """What the first `seqno` records make."""
+    rows: dict[bytes, bytes] = {}
+    for change in history:
+        if change.seqno > seqno:
+            break
+        if change.value is None:
+            rows.pop(change.key, None)
+        else:
+            rows[change.key] = change.value
+    return rows
+
+
+def check_copy(path: Path, history: History, info: shardkv.BackupInfo) -> None:
+    with shardkv.open(path, **SMALL) as copy:
+        assert copy.stats().seqno == info.seqno
+        rows = dict(copy)
+        assert rows == state_at(history, info.seqno)
+        assert len(copy) == len(rows)
+        pairs = copy.namespace("pairs")
+        for number in range(WRITERS):
+            told = {rows.get(b"batch %d/%d" % (number, n)) for n in range(BATCH)}
+            turn = pairs.get((number,))
+            assert told == {None if turn is None else b"%d" % turn}, "a batch is not whole"
+        copy.put(b"goes on", b"")
+
+
+@pytest.mark.parametrize("flushing", [False, True])
+def test_a_backup_under_load_is_the_store_at_its_seqno(
+    tmp_path: Path, rng: random.Random, flushing: bool
+) -> None:
+    stop = threading.Event()
+    infos = []
+    options = {**SMALL, "retain_log_bytes": 1 << 30, "unflushed_bytes": 1 << 20}
+    with shardkv.open(tmp_path / "store", **options) as store:
+        threads = [
+            threading.Thread(target=write, args=(store, n, f"{rng.random()}", stop))
+            for n in range(WRITERS)
+        ]
+        if flushing:
+            threads.append(threading.Thread(target=flush, args=(store, stop)))
+        for thread in threads:
+            thread.start()
+        try:
+            for n in range(ROUNDS):
+                infos.append(store.backup(tmp_path / f"copy {n}"))
+        finally:
+            stop.set()
+            for thread in threads:
+                thread.join()
+        assert sorted(info.seqno for info in infos) == [info.seqno for info in infos]
+        history = list(store.changes(since=0))
+    for n, info in enumerate(infos):
+        check_copy(tmp_path / f"copy {n}", history, info)
+
+
+def test_the_log_is_kept_while_a_backup_is_under_way_and_no_longer(tmp_path: Path) -> None:
+    with shardkv.open(tmp_path / "store", unflushed_bytes=1 << 20, **SMALL) as store:
+        kept: list[int] = []
+
+        def outgrow(done: int, total: int) -> None:
+            for n in range(200):
+                store.put(b"%d" % n, bytes(5000), ack="memory")
+            store.flush()
+            kept.append(store.stats().log.bytes)
+
+        store.put(b"first", b"")
+        info = store.backup(tmp_path / "copy", progress=outgrow)
+        assert kept == sorted(kept)
+        assert kept[-1] > 3 << 20
+        while store.stats().log.bytes > 3 << 20:  # the log loop gives it back
+            store.put(b"more", b"")
+            store.flush()
+        with shardkv.open(tmp_path / "copy") as copy:
+            assert copy.stats().seqno == info.seqno
+            assert copy[b"199"] == bytes(5000)
+
+
+def test_backups_side_by_side_and_not_too_many(tmp_path: Path) -> None:
+    with shardkv.open(tmp_path / "store", **SMALL) as store:
+        store[b"a"] = b"1"
+
+        def nest(depth: int) -> None:
+            if depth == 16:
+                with pytest.raises(shardkv.FullError, match="16 copies"):
+                    store.backup(tmp_path / "one too many")
+                return
+            once = iter([nest])
+            store.backup(
+                tmp_path / f"copy {depth}",
+                progress=lambda done, total: next(once, lambda depth: None)(depth + 1),
+            )
+
+        nest(0)
+        assert not (tmp_path / "one too many").exists()
+        for depth in range(16):
+            with shardkv.open(tmp_path / f"copy {depth}") as copy:
+                assert dict(copy) == {b"a": b"1"}
+
+
+def test_closing_the_store_ends_a_backup(tmp_path: Path) -> None:
+    store = shardkv.open(tmp_path / "store", **SMALL)
+    store[b"a"] = b"1"
+    with pytest.raises(shardkv.ClosedError):
+        store.backup(tmp_path / "copy", progress=lambda done, total: store.close())
+    assert not (tmp_path / "copy").exists()
+    with shardkv.open(tmp_path / "store") as again:
+        assert dict(again) == {b"a": b"1"}
