@@ -49,7 +49,7 @@ class Line:
         self._timeout = store._timeout
         self._turn = asyncio.Lock()
         self._roomless: list[tuple[int, asyncio.Future[None]]] = []
-        self._watching: list[tuple[int, asyncio.Future[None]]] = []
+        self._watching: dict[asyncio.Future[None], int] = {}
         self._retired = self._shut = False
         self._notifier = Notifier(self.engine)
         loop.add_reader(self._notifier.fd, self._signalled)
@@ -59,7 +59,7 @@ class Line:
     def arm(self) -> None:
         """See to it that a signal comes for whoever waits for the least."""
         self.armed = True
-        least = [seqno for seqno, _ in self._watching]
+        least = [*self._watching.values()]
         if self.waiting:
             least.append(self.waiting.first)
         if not self._notifier.arm(min(least)):
@@ -78,12 +78,16 @@ class Line:
     def watch(self, seqno: int) -> asyncio.Future[None]:
         """Return what is done when seqno, which may not have been appended yet, is durable, or at the end.
 
-        Those who wait in `waiting` are served in order, so whoever waits for what may never come is not among them.
+        Give it back with `unwatch`. Those in `waiting` stay there until they are served; this may never be.
         """
         future = self.loop.create_future()
-        self._watching.append((seqno, future))
+        self._watching[future] = seqno
         self.arm()
         return future
+
+    def unwatch(self, future: asyncio.Future[None]) -> None:
+        """Forget what `watch` returned."""
+        self._watching.pop(future, None)
 
     def _signalled(self) -> None:
         if self._shut:
@@ -98,14 +102,9 @@ class Line:
     def _look_ahead(self, durable: int) -> None:
         """After those who were served: wait for the next signal, or end it."""
         over = self._retired or self._notifier.failure() is not None
-        still, self._watching = self._watching, []
-        for seqno, future in still:
-            if future.done():
-                continue
-            if over or seqno <= durable:
-                future.set_result(None)
-            else:
-                self._watching.append((seqno, future))
+        for future in [f for f, seqno in self._watching.items() if over or seqno <= durable]:
+            del self._watching[future]
+            _wake(future)
         if self._notifier.failure() is not None:
             self._give_up()
         elif self.waiting or self._watching:

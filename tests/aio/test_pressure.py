@@ -67,3 +67,26 @@ def test_a_write_larger_than_the_whole_budget_gets_through(
             assert tally == 3
 
     run(main())
+
+
+def test_a_task_cancelled_or_refused_while_it_waits_for_room_has_written_nothing(
+    run: Run[Any], path: Path
+) -> None:
+    async def main() -> None:
+        async with shardkv.aio.open(path, shards=1, write_timeout=600) as store:
+            await store.configure(max_writes_per_s=1)
+            await store.put(b"first", b"")
+            waiting = [asyncio.create_task(store.put(b"%d" % n, b"")) for n in range(50)]
+            waiting.append(asyncio.create_task(store.put_many({b"many": b""})))
+            waiting.append(asyncio.create_task(store.incr(b"counter")))
+            await asyncio.sleep(0)
+            for task in waiting:
+                task.cancel()
+            answers = await asyncio.gather(*waiting, return_exceptions=True)
+            assert {type(answer) for answer in answers} == {asyncio.CancelledError}
+            assert await store.count() == (await store.stats()).seqno == 1
+            await store.configure(max_writes_per_s=0)
+            assert await store.put(b"later", b"") == 2, "nobody waits for those who gave up"
+
+    run(main())
+    assert sorted(stored(path)) == [b"first", b"later"]

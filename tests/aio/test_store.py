@@ -101,9 +101,9 @@ def test_many_keys_go_in_chunks_and_other_tasks_run_in_between(run: Run[Any], pa
         async with shardkv.aio.open(path, shards=3) as store:
             task = asyncio.create_task(other())
             for step in (
-                lambda: store.put_many(pairs),
+                lambda: store.put_many(pairs, ack="memory"),
                 lambda: store.get_many(pairs),
-                lambda: store.delete_many(pairs),
+                lambda: store.delete_many(pairs, ack="memory"),
             ):
                 before = turns
                 answer = await step()
