@@ -41,8 +41,10 @@ class Transactions:
         Raises: ConflictError at the end of the block, when something that was read has changed.
         Cost: a snapshot; the commit is one batch. Nothing is locked, and nobody waits for it.
         """
-        engine = self._live()
-        return Transaction(Work(self._shared, self._level(ack), self._timeout), engine)
+        return Transaction(self._work(ack), self._live())
+
+    def _work(self, ack: Any) -> Work:
+        return Work(self._shared, self._live(), self._level(ack), self._timeout)
 
     def run_transaction(
         self, fn: Callable[[Transaction], Result], *, retries: int = RETRIES, ack: Any = None
@@ -55,12 +57,9 @@ class Transactions:
         Returns: what `fn` returned.
         Raises: ConflictError when every try met one; what `fn` raises, at once.
         """
-        if not isinstance(retries, int) or isinstance(retries, bool):
-            raise TypeError(f"retries must be an int, not {type(retries).__name__}")
-        if retries < 0:
-            raise InvalidError(f"retries is {retries}; it must be 0 or more")
+        check_retries(retries)
         for turn in range(retries + 1):
-            work = Work(self._shared, self._level(ack), self._timeout)
+            work = self._work(ack)
             try:
                 with Transaction(work, self._live()) as transaction:
                     return fn(transaction)
@@ -69,6 +68,14 @@ class Transactions:
                     raise
             time.sleep(pause(turn))
         raise AssertionError("the last turn returns or raises")
+
+
+def check_retries(retries: object) -> None:
+    """Raise unless this is how often something can be tried again."""
+    if not isinstance(retries, int) or isinstance(retries, bool):
+        raise TypeError(f"retries must be an int, not {type(retries).__name__}")
+    if retries < 0:
+        raise InvalidError(f"retries is {retries}; it must be 0 or more")
 
 
 def pause(turn: int) -> float:

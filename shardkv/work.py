@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from shardkv import _native
+from shardkv._native import Engine
 from shardkv.batch import check_size
 from shardkv.errors import ClosedError, ConflictError, InvalidError
 from shardkv.mapping import MISSING
@@ -20,8 +21,9 @@ if TYPE_CHECKING:
 class Work:
     """The cut, the reads and the writes of one transaction, whoever looks at it."""
 
-    def __init__(self, shared: Shared, ack: int, timeout: float) -> None:
+    def __init__(self, shared: Shared, engine: Engine, ack: int, timeout: float) -> None:
         self.shared = shared
+        self.engine = engine
         self.ack = ack
         self.timeout = timeout
         self.owner: object = None
@@ -46,7 +48,7 @@ class Work:
             )
         self.owner = owner
         try:
-            self.snapshot = Snapshot(self.shared.engine)
+            self.snapshot = Snapshot(self.engine)
         finally:
             if self.snapshot is None:
                 del self.shared.transactions[owner]
@@ -74,7 +76,7 @@ class Work:
 
     def commit(self) -> None:
         """Append all writes at once, if nothing that was read has changed."""
-        cut, engine = self.cut(), self.shared.engine.reserved()
+        cut, engine = self.cut(), self.engine.reserved()
         items = [
             key if write is None else (key, *write) if write[1] else (key, write[0])
             for key, write in self.writes.items()

@@ -91,6 +91,7 @@ class Unwaiting(Atomic, Looking, Following):
             self.debt.turn = ffi.new("skv_turn *", ws.c.turn)
             raise NotYet(ws)
         if code < 0 and code not in answers:
+            self.wait(ws.c.wait_seqno)  # what an error tells of a key rests on something, too
             raise error_from(ws.c.error)
         return code
 

@@ -18,5 +18,16 @@ from shardkv.aio.opening import open
 from shardkv.aio.snapshot import Snapshot
 from shardkv.aio.store import Store
 from shardkv.aio.ticket import Ticket
+from shardkv.aio.transaction import Transaction
 
-__all__ = ["Batch", "Lease", "Namespace", "Snapshot", "Store", "Ticket", "Watch", "open"]
+__all__ = [
+    "Batch",
+    "Lease",
+    "Namespace",
+    "Snapshot",
+    "Store",
+    "Ticket",
+    "Transaction",
+    "Watch",
+    "open",
+]

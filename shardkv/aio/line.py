@@ -10,7 +10,7 @@ from typing import ParamSpec, TypeVar
 from shardkv._native import NO_CALLS, Notifier, NotYet, Unwaiting, Wait, Waits
 from shardkv.aio.flights import Flights
 from shardkv.coder import Coder
-from shardkv.errors import OverloadedError
+from shardkv.errors import ConflictError, InvalidError, OverloadedError
 from shardkv.namespace import Namespace
 from shardkv.store import Store
 
@@ -149,13 +149,18 @@ class Line:
         """
         debt = self.debt
         debt.seqno = 0
-        if self.crowd:
-            answer = await self._queue(partial(call, *args, **kwargs))
-        else:
-            try:
-                answer = call(*args, **kwargs)
-            except NotYet:
+        try:
+            if self.crowd:
                 answer = await self._queue(partial(call, *args, **kwargs))
+            else:
+                try:
+                    answer = call(*args, **kwargs)
+                except NotYet:
+                    answer = await self._queue(partial(call, *args, **kwargs))
+        except (ConflictError, InvalidError):
+            if debt.seqno:  # they tell what a key held: an answer like another
+                await self.durable(debt.seqno)
+            raise
         if debt.seqno:
             await self.durable(debt.seqno)
         return answer

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from shardkv import namespace as synchronous
@@ -15,11 +15,13 @@ from shardkv.aio.scan import rows
 from shardkv.aio.snapshot import Snapshot
 from shardkv.aio.surface import Keyed, reading, writing
 from shardkv.aio.ticket import Ticket
+from shardkv.aio.transaction import Inside, OwnTransaction, Transaction
 from shardkv.aio.typed import TypedBatch, TypedSnapshot, TypedWatch, typed_changes
 from shardkv.coder import Coder
 from shardkv.expiry import Ttl, ttl_ms
 from shardkv.locks import KeyLock
 from shardkv.options import Ack
+from shardkv.transacting import RETRIES
 from shardkv.typed_feed import Beginning, TypedChange
 
 if TYPE_CHECKING:
@@ -163,15 +165,30 @@ class Namespace(Keyed):
         return TypedSnapshot(self._coder, await self.store.snapshot())
 
     def using(self, scope: Any) -> Any:
-        """Return this namespace's view of a batch or snapshot of the same store.
+        """Return this namespace's view of a batch, snapshot or transaction of the same store.
 
         Raises: TypeError; InvalidError when it belongs to another store.
         """
         on = self._on(self._line())
+        if isinstance(scope, Transaction):
+            return Inside(scope._line, on.using(scope._raw))
         if not isinstance(scope, Snapshot):
             return on.using(scope)
         on.using(scope._cut)  # refuses that of another store
         return TypedSnapshot(self._coder, scope)
+
+    def transaction(self, *, ack: Ack | None = None) -> OwnTransaction:
+        """Return a transaction of this namespace; for several, use `store.transaction()` and `using`."""
+        whole = self.store.transaction(ack=ack)
+        return OwnTransaction(whole, self.using(whole)._raw)
+
+    async def run_transaction(
+        self, fn: Callable[[Inside], Any], *, retries: int = RETRIES, ack: Ack | None = None
+    ) -> Any:
+        """Call `fn(transaction)`, await it, commit; again when that meets a conflict. As Store.run_transaction."""
+        return await self.store.run_transaction(
+            lambda transaction: fn(self.using(transaction)), retries=retries, ack=ack
+        )
 
     # -- changes, locks
 

@@ -22,6 +22,7 @@ from shardkv.aio.scan import rows
 from shardkv.aio.snapshot import Snapshot
 from shardkv.aio.surface import Keyed, StoreSurface
 from shardkv.aio.ticket import Ticket
+from shardkv.aio.transaction import Transactions
 from shardkv.bulk import Pairs
 from shardkv.expiry import Ttl, ttl_ms
 from shardkv.options import Ack
@@ -30,7 +31,7 @@ from shardkv.scan import bounds
 LATER = _native.LATER
 
 
-class Store(StoreSurface, Keyed, Offers):
+class Store(StoreSurface, Keyed, Offers, Transactions):
     """An open store, made by `shardkv.aio.open`: the methods of `shardkv.Store`, awaitable.
 
     A task that is cancelled while it waits for durability leaves its write in place: it was appended, and becomes
