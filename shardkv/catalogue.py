@@ -82,6 +82,24 @@ class Catalogue:
         clear(inner, coder.root)
         return True
 
+    def tell(self, key: bytes) -> str:
+        """Return how its user knows a key, for an error."""
+        coder = self._coder_of(key)
+        if coder is None:
+            return f"the key {key!r}"
+        return f"the key {coder.key_of(key)!r} of namespace {coder.name!r}"
+
+    def tell_range(self, start: bytes | None, stop: bytes | None) -> str:
+        """Return how its user knows a range of keys, for an error."""
+        coder = self._coder_of(start or b"")
+        if coder is None:
+            return f"a key between {start!r} and {stop!r}, which were scanned,"
+        return f"a key among those that were scanned in namespace {coder.name!r}"
+
+    def _coder_of(self, key: bytes) -> Coder | None:
+        coders = list(self._coders.values())
+        return next((coder for coder in coders if key.startswith(coder.root)), None)
+
     def _load(self, inner: Store, name: str, entry: bytes) -> Coder | None:
         if not self._tidy:
             self._clear_dropped(inner)

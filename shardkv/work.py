@@ -94,11 +94,9 @@ class Work:
     def _explain(self, broken: int) -> str:
         keys, ranges = self.reads.keys(), self.reads.ranges()
         if broken < len(keys):
-            what = f"the key {keys[broken]!r}, which was read,"
+            what = f"{self.shared.catalogue.tell(keys[broken])}, which was read,"
         elif broken < len(keys) + len(ranges):
-            what = "a key between {!r} and {!r}, which were scanned,".format(
-                *ranges[broken - len(keys)]
-            )
+            what = self.shared.catalogue.tell_range(*ranges[broken - len(keys)])
         else:
             return "a key that was scanned has expired since the transaction began; nothing was written"
         return f"{what} has changed since the transaction began; nothing was written"

@@ -193,6 +193,30 @@ def test_what_a_transaction_read_in_a_namespace_must_not_change(
     assert t.seqno == ns.get_entry("mine").version  # type: ignore[union-attr]
 
 
+def test_a_conflict_names_the_typed_key(store: shardkv.Store) -> None:
+    ns = store.namespace("x")
+    ns[("user", 1)] = 1
+
+    def meddle(read: Any) -> str:
+        told = "no conflict"
+        try:
+            with ns.transaction() as t:
+                read(t)
+                t["mine"] = 1
+                ns.incr(("user", 1))
+        except shardkv.ConflictError as error:
+            told = str(error)
+        return told
+
+    changed = "has changed since the transaction began; nothing was written"
+    assert meddle(lambda t: t[("user", 1)]) == (
+        f"the key ('user', 1) of namespace 'x', which was read, {changed}"
+    )
+    assert meddle(lambda t: list(t.scan(prefix=("user",)))) == (
+        f"a key among those that were scanned in namespace 'x' {changed}"
+    )
+
+
 def test_a_transaction_of_a_namespace_is_run_until_it_commits(store: shardkv.Store) -> None:
     ns, tries = store.namespace("x"), []
 
