@@ -376,6 +376,20 @@ def test_records_that_expire_one_after_the_other_are_removed_one_after_the_other
             wait_until(lambda: len(store) == 500 * (3 - hours))  # noqa: B023
 
 
+def test_a_flush_of_what_expires_sooner_brings_the_next_pass_forward(tmp_path: Path) -> None:
+    with shardkv.open(tmp_path / "store", shards=1) as store:
+        store.put(b"in 1", b"v", ttl=3600)
+        store.put(b"in 5", b"v", ttl=5 * 3600)
+        store.flush()
+        shift(store, 3600)
+        wait_until(lambda: len(store) == 1)  # the next pass over the shard is due in four hours
+        store.put(b"in 2", b"v", ttl=3600)
+        store.flush()
+        shift(store, 2 * 3600)
+        wait_until(lambda: len(store) == 1)
+        assert [*store] == [b"in 5"]
+
+
 def test_purge_removes_all_that_has_expired_and_nothing_else(aged: shardkv.Store) -> None:
     aged.put(b"longer", b"v", ttl=7200)
     assert aged.purge_expired() == 0
