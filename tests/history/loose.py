@@ -58,7 +58,9 @@ class Lists:
         txn = Txn(f"T{len(self.txns)}", self.now())
         self.txns.append(txn)
         stale = self._flaw == "stale cut" and self._rng.random() < 0.1
-        return Running(txn, max(0, txn.start - 200) if stale else txn.start, self._rng.randrange(1, 5))
+        return Running(
+            txn, max(0, txn.start - 200) if stale else txn.start, self._rng.randrange(1, 5)
+        )
 
     def _seen(self, one: Running, key: Key, running: list[Running]) -> Read:
         """Return what it sees of others: the newest version of its cut."""
