@@ -7,10 +7,12 @@ import os
 import random
 import threading
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 from history.calls import Recorder, Refused
+from stress.traffic import Team
 
 import shardkv
 
@@ -137,3 +139,56 @@ class Door:
     def close(self) -> None:
         """Close for good."""
         self._store.close()
+
+
+Beside = Callable[[Door, random.Random], None]
+
+
+def flush(door: Door, rng: random.Random) -> None:
+    """Move the keys from the log into the shards."""
+    for number in range(rng.randrange(40)):
+        door.store().put(b"other/%d" % number, bytes(3000), ack="memory")
+    door.store().flush()
+
+
+def flush_and_reopen(door: Door, rng: random.Random) -> None:
+    """Move the keys, and close the store in the midst of everything."""
+    flush(door, rng)
+    if rng.random() < 0.3:
+        door.reopen(flush=rng.random() < 0.5)
+
+
+class Count:
+    """How many are still at work."""
+
+    def __init__(self, left: int) -> None:
+        self._left, self._lock = left, threading.Lock()
+
+    def work(self, work: Callable[[], None]) -> None:
+        """Do one of the works, and say when it is over."""
+        try:
+            work()
+        finally:
+            with self._lock:
+                self._left -= 1
+
+    def __bool__(self) -> bool:
+        return self._left > 0
+
+
+def beside_until_done(
+    door: Door, rng: random.Random, works: list[Callable[[], None]], beside: Beside
+) -> None:
+    """Run the works in threads, and something beside them until the last has ended."""
+    left = Count(len(works))
+
+    def keep_on() -> None:
+        while left:
+            beside(door, rng)
+
+    Team().run([*(partial(left.work, work) for work in works), keep_on])
+
+
+def seeded(rng: random.Random) -> random.Random:
+    """Return another source of random numbers, decided by this one."""
+    return random.Random(rng.random())

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import defaultdict, deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Final, Literal
 
 COMMITTED, ABORTED, UNKNOWN = "committed", "aborted", "unknown"
@@ -74,7 +75,7 @@ class History:
         """Take what it saw of others; its own appends have to be there, behind."""
         own: dict[Key, list[int]] = defaultdict(list)
         seen = self.reads.setdefault(txn, {})
-        for verb, key, what in txn.acts:
+        for _verb, key, what in txn.acts:
             if isinstance(what, int):
                 own[key].append(what)
                 continue
@@ -131,7 +132,7 @@ def edges_of(history: History) -> Edges:
 
     for key, numbers in history.order.items():
         writers = [history.writer[key, number] for number in numbers]
-        for before, after in zip(writers, writers[1:], strict=False):
+        for before, after in pairwise(writers):
             add(before, after, "ww")
     for txn, reads in history.reads.items():
         for key, seen in reads.items():
@@ -149,7 +150,7 @@ def add_time(history: History, edges: Edges) -> None:
     chain = [Txn(f"moment {txn.end}", txn.end, txn.end) for txn in ended]
     for txn, moment in zip(ended, chain, strict=True):
         edges[txn][moment] = "time"
-    for moment, later in zip(chain, chain[1:], strict=False):
+    for moment, later in pairwise(chain):
         edges[moment][later] = "time"
     number = -1
     for txn in sorted(history.txns, key=lambda txn: txn.start):
