@@ -11,7 +11,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 C_FILES := $(sort $(wildcard csrc/*.c))
 DOORS := $(wildcard csrc/python/*.c)
-EXTENSION_INPUTS := $(C_FILES) $(DOORS) $(wildcard csrc/*.h csrc/include/*.h) compile_flags.txt setup.py shardkv/_ffi_build.py
+EXTENSION_INPUTS := $(C_FILES) $(DOORS) $(wildcard csrc/*.h csrc/include/*.h csrc/python/*.h) compile_flags.txt setup.py shardkv/_ffi_build.py
 
 .PHONY: demo test test-slow test-asan test-tsan lint fmt bench clean
 .DELETE_ON_ERROR:

@@ -71,8 +71,8 @@ TARGETS = (
         for peer in ("diskcache", "sqlite3", "redis")
     ),
     *(
-        Target("atomic", "per_s", SUBJECT, None, f"{call}, ack {ack}", f"put, ack {ack}", floor=0.5)
-        for ack in ("disk", "memory")
+        Target("atomic", "per_s", SUBJECT, None, f"{call}, ack {ack}", f"put, ack {ack}", **bound)
+        for ack, bound in (("disk", {"floor": 0.5}), ("memory", {"reach": 0.5}))
         for call in ("get_entry", "add", "cas", "incr")
     ),
 )

@@ -6,8 +6,8 @@ from abc import abstractmethod
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from shardkv._native import NO_SNAPSHOT, NUMBER_TEXT, Engine, as_bytes, terms
-from shardkv.entry import Entry
+from shardkv._native import NO_SNAPSHOT, NUMBER_TEXT, Calls, Engine, as_bytes, terms
+from shardkv.entry import Entry, entry
 from shardkv.errors import InvalidError
 from shardkv.expiry import Ttl, ttl_ms
 
@@ -20,6 +20,8 @@ VERSION_MAX = (1 << 56) - 1
 class AtomicKeys:
     """What a store does with one key at a time, atomically, without a lock. Exact under concurrency."""
 
+    _calls: Calls
+    _engine: Engine
     _shared: Shared
     _timeout: float
     _number: int = NUMBER_TEXT  # how incr reads and writes numbers
@@ -35,7 +37,10 @@ class AtomicKeys:
 
         Raises: as get.
         """
-        return self._live().get_entry(NO_SNAPSHOT, as_bytes(key, "key"))
+        found = self._calls.get_entry(key)
+        if found is NotImplemented:
+            return self._live().get_entry(NO_SNAPSHOT, as_bytes(key, "key"))
+        return found if found is None else entry(*found)
 
     def add(self, key: bytes, value: bytes, *, ttl: Ttl = None, ack: Any = None) -> bool:
         """Store `value` under `key` if the key is absent; say whether it was.
@@ -43,7 +48,7 @@ class AtomicKeys:
         Raises: as put.
         Cost: as put; nothing is written when the key is there.
         """
-        return self._put_if(key, value, 0, self._terms(ttl, ack))[0]
+        return self._put_when(key, value, 0, ttl, ack)
 
     def cas(
         self, key: bytes, value: bytes, version: int, *, ttl: Ttl = None, ack: Any = None
@@ -53,7 +58,7 @@ class AtomicKeys:
         Args: version: what put or get_entry returned; 0 for a key that must be absent.
         Raises: as put.
         """
-        return self._put_if(key, value, check_version(version), self._terms(ttl, ack))[0]
+        return self._put_when(key, value, version, ttl, ack)
 
     def incr(
         self, key: bytes, delta: int = 1, default: int = 0, *, ttl: Ttl = None, ack: Any = None
@@ -66,6 +71,13 @@ class AtomicKeys:
         Raises: InvalidError when the value is no such number, or the sum has more than 64 bits; as put.
         Cost: as put; many threads that count on one key share their syncs.
         """
+        if ttl is None:
+            found = self._calls.incr(key, delta, default, self._level(ack), self._number)
+            if type(found) is tuple:
+                found, seqno = found
+                self._engine.wait(seqno)
+            if found is not NotImplemented:
+                return int(found)
         key, how = as_bytes(key, "key"), self._terms(ttl, ack)
         delta, initial = check_number("delta", delta), check_number("default", default)
         return self._live().incr(key, delta, initial, how, self._timeout)
@@ -122,6 +134,18 @@ class AtomicKeys:
 
     def _terms(self, ttl: Ttl, ack: Any) -> Any:
         return terms(self._level(ack), ttl_ms(ttl), self._number)
+
+    def _put_when(self, key: bytes, value: bytes, version: int, ttl: Ttl, ack: Any) -> bool:
+        """Put on condition; ask C directly where that suffices."""
+        if ttl is None:
+            seqno = self._calls.put_if(key, value, version, self._level(ack))
+            if seqno is None:
+                return False
+            if seqno < 0:  # appended; what is left is to wait
+                self._engine.wait(-seqno)
+            if seqno:
+                return True
+        return self._put_if(key, value, check_version(version), self._terms(ttl, ack))[0]
 
     def _put_if(self, key: bytes, value: bytes, version: int, how: Any) -> tuple[bool, int]:
         key, value = as_bytes(key, "key"), as_bytes(value, "value")

@@ -18,3 +18,8 @@ class Entry:
     value: bytes
     version: int
     expires_at: float | None
+
+
+def entry(value: bytes, version: int, expires_ms: int) -> Entry:
+    """Make an entry of what C tells of a record."""
+    return Entry(value, version, expires_ms / 1000 if expires_ms else None)

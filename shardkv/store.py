@@ -158,7 +158,7 @@ class Store(
         registry.release(self._shared, flush=flush)
 
     def _bind(self, calls: _native.Calls) -> None:
-        self._get, self._put, self._submit = calls.get, calls.put, calls.submit
+        self._get, self._put, self._submit, self._calls = calls.get, calls.put, calls.submit, calls
 
     def _live(self) -> _native.Engine:
         if self._closed:

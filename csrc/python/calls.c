@@ -4,32 +4,21 @@
  * Only the plain case is handled here: exact types, an answer at once. Whatever else happens, nothing was appended, or the
  * caller learns the seqno to wait for, and it goes the way through cffi, which waits, retries and explains.
  * PyInit__calls lies in the same shared object as cffi's module: one engine, two doors. */
-#ifndef Py_GIL_DISABLED
-#define Py_LIMITED_API 0x030b0000
-#endif
-#include <Python.h>
+#include "calls.h"
+
 #include <stddef.h>
 #include <structmember.h>
 
-#include "shardkv.h"
 #include "waits.h"
 
-#define IDLE_MAX 64
 #define WORKSPACE_BYTES 65536
 #define WORKSPACE_BYTES_KEPT 1048576
 #define PAIRS_MAX 8192
 #define PAIRS_BYTES_MAX 4194304
 
-typedef struct {
-    PyObject_HEAD
-    skv_store *store; /* kept alive by owner; NULL: a closed door, where everything goes the other way */
-    PyObject *owner;
-    uint32_t flags; /* of its workspaces */
-    unsigned idle_count;
-    skv_io *idle[IDLE_MAX]; /* owned; under the GIL */
-} calls;
+typedef skv_calls calls;
 
-static skv_io *take(calls *self)
+skv_io *skv_calls_take(calls *self)
 {
     skv_io *io;
     if (!self->store)
@@ -45,9 +34,9 @@ static skv_io *take(calls *self)
     return io;
 }
 
-static void give(calls *self, skv_io *io)
+void skv_calls_give(calls *self, skv_io *io)
 {
-    if (self->idle_count < IDLE_MAX && io->capacity <= WORKSPACE_BYTES_KEPT)
+    if (self->idle_count < SKV_CALLS_IDLE_MAX && io->capacity <= WORKSPACE_BYTES_KEPT)
         self->idle[self->idle_count++] = io;
     else
         skv_io_free(io);
@@ -63,7 +52,7 @@ static PyObject *calls_get(PyObject *object, PyObject *key)
     PyObject *value;
     skv_io *io;
     int64_t n;
-    if (!PyBytes_CheckExact(key) || !(io = take(self)))
+    if (!PyBytes_CheckExact(key) || !(io = skv_calls_take(self)))
         Py_RETURN_NOTIMPLEMENTED;
     {
         const char *data = PyBytes_AsString(key);
@@ -78,7 +67,7 @@ static PyObject *calls_get(PyObject *object, PyObject *key)
         value = PyBytes_FromStringAndSize((const char *)io->data, (Py_ssize_t)n);
     else
         value = Py_NewRef(n == SKV_NOT_FOUND ? Py_None : Py_NotImplemented);
-    give(self, io);
+    skv_calls_give(self, io);
     return value;
 }
 
@@ -136,14 +125,12 @@ static PyType_Spec ticket_spec = {"shardkv._calls.TicketBase", sizeof(ticket), 0
 
 /* -- put ------------------------------------------------------------------------------------------------------------ */
 
-/* A place on the line belongs to a workspace that is kept until the write is made: the other way. */
-static int waits_for_its_turn(const calls *self)
+int skv_calls_in_line(const calls *self)
 {
     return self->store && skv_is_limited(self->store);
 }
 
-/* The seqno when all is done; minus the seqno when it has to be waited for; 0 when nothing was appended. */
-static PyObject *outcome(int64_t code, const skv_io *io)
+PyObject *skv_calls_outcome(int64_t code, const skv_io *io)
 {
     if (code >= 0 && !io->wait_seqno)
         return PyLong_FromUnsignedLongLong(io->seqno);
@@ -156,7 +143,8 @@ static int put_plain(calls *self, PyObject *const *args, int ack, skv_io **io, i
     const char *key, *value;
     size_t key_bytes, value_bytes;
     *io = NULL;
-    if (!PyBytes_CheckExact(args[0]) || !PyBytes_CheckExact(args[1]) || waits_for_its_turn(self) || !(*io = take(self)))
+    if (!PyBytes_CheckExact(args[0]) || !PyBytes_CheckExact(args[1]) || skv_calls_in_line(self) ||
+        !(*io = skv_calls_take(self)))
         return 0;
     key = PyBytes_AsString(args[0]);
     value = PyBytes_AsString(args[1]);
@@ -178,8 +166,8 @@ static PyObject *calls_put(PyObject *object, PyObject *const *args, Py_ssize_t c
     int64_t code;
     if (count != 3 || !put_plain((calls *)object, args, (int)PyLong_AsLong(args[2]), &io, &code))
         return PyLong_FromLong(0);
-    result = outcome(code, io);
-    give((calls *)object, io);
+    result = skv_calls_outcome(code, io);
+    skv_calls_give((calls *)object, io);
     return result;
 }
 
@@ -194,7 +182,7 @@ static PyObject *calls_submit(PyObject *object, PyObject *const *args, Py_ssize_
     if (count != 4 || !put_plain((calls *)object, args, SKV_ACK_LATER, &io, &code))
         Py_RETURN_NONE;
     result = code > 0 ? make_ticket((PyTypeObject *)args[2], args[3], io->seqno) : Py_NewRef(Py_None);
-    give((calls *)object, io);
+    skv_calls_give((calls *)object, io);
     return result;
 }
 
@@ -245,13 +233,13 @@ static PyObject *put_held(calls *self, const skv_put_item *pairs, Py_ssize_t cou
     skv_io *io;
     for (Py_ssize_t i = 0; i < count; i++)
         bytes += pairs[i].key_bytes + pairs[i].value_bytes;
-    if ((bytes > PAIRS_BYTES_MAX && count > 1) || waits_for_its_turn(self) || !(io = take(self)))
+    if ((bytes > PAIRS_BYTES_MAX && count > 1) || skv_calls_in_line(self) || !(io = skv_calls_take(self)))
         return PyLong_FromLong(0);
     Py_BEGIN_ALLOW_THREADS
     code = skv_put_pairs(self->store, pairs, (uint32_t)count, ack, io);
     Py_END_ALLOW_THREADS
-    result = outcome(code, io);
-    give(self, io);
+    result = skv_calls_outcome(code, io);
+    skv_calls_give(self, io);
     return result;
 }
 
@@ -313,6 +301,13 @@ static PyMethodDef calls_methods[] = {
     {"get", calls_get, METH_O, get_doc},
     {"put", (PyCFunction)(void (*)(void))calls_put, METH_FASTCALL, put_doc},
     {"submit", (PyCFunction)(void (*)(void))calls_submit, METH_FASTCALL, submit_doc},
+    {"get_entry", skv_calls_get_entry, METH_O,
+     "get_entry(key, /)\n--\n\nReturn (value, version, expires_ms), None when absent, NotImplemented for the other way."},
+    {"put_if", (PyCFunction)(void (*)(void))skv_calls_put_if, METH_FASTCALL,
+     "put_if(key, value, version, ack, /)\n--\n\nReturn as put; None when the key has another version."},
+    {"incr", (PyCFunction)(void (*)(void))skv_calls_incr, METH_FASTCALL,
+     "incr(key, delta, initial, ack, number, /)\n--\n\nReturn the sum, (sum, seqno) to wait for, NotImplemented for the "
+     "other way."},
     {"put_many", (PyCFunction)(void (*)(void))calls_put_many, METH_FASTCALL, put_many_doc},
     {NULL, NULL, 0, NULL},
 };

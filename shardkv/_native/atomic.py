@@ -10,7 +10,7 @@ from shardkv._core import ffi, lib
 from shardkv._native.codes import CONFLICT, NOT_FOUND, NUMBER_TEXT
 from shardkv._native.reading import Reading
 from shardkv._native.writing import Writing
-from shardkv.entry import Entry
+from shardkv.entry import Entry, entry
 
 ANSWERS: Final = frozenset({NOT_FOUND, CONFLICT})
 
@@ -33,10 +33,9 @@ class Atomic(Writing, Reading):
 
         if not self.finish(call(), ws, call):
             return None
-        expires_at = ws.c.expires_ms / 1000 if ws.c.expires_ms else None
-        entry = Entry(ws.data(), ws.c.version, expires_at)
+        found = entry(ws.data(), ws.c.version, ws.c.expires_ms)
         self.give(ws)
-        return entry
+        return found
 
     def put_if(
         self, key: bytes, value: bytes, version: int, how: Any, timeout: float

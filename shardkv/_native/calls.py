@@ -47,6 +47,15 @@ if TYPE_CHECKING:
             """Return as put."""
             raise NotImplementedError
 
+        def get_entry(self, key: bytes, /) -> Any:
+            """Return (value, version, expires_ms), None when it is absent, NotImplemented for the other way."""
+
+        def put_if(self, key: bytes, value: bytes, version: int, ack: int, /) -> int | None:
+            """Return as put; None when the key has another version."""
+
+        def incr(self, key: bytes, delta: int, initial: int, ack: int, number: int, /) -> Any:
+            """Return the sum; (sum, seqno): wait for it; NotImplemented: nothing was appended."""
+
     class TicketBase:
         """What C fills in for a ticket."""
 
