@@ -43,7 +43,7 @@ def test_the_first_example_stores_what_it_says(
 
 
 def test_every_example_says_what_it_prints() -> None:
-    assert len(EXAMPLES) >= 7
+    assert len(EXAMPLES) >= 8
     assert all(printed for _, printed in EXAMPLES)
 
 
@@ -60,6 +60,7 @@ def test_every_call_that_the_readme_names_exists() -> None:
         "locks",
         "namespace",
         "lease",
+        "transaction",
     }
     assert [name for name in named if not callable(getattr(shardkv.Store, name, None))] == []
 
