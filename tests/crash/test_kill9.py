@@ -54,7 +54,10 @@ def live_and_die(openers: Children, story: Story) -> int:
     for life in range(6):
         flavour, threads = rng.choice(["mixed", "writes", "large"]), rng.choice([1, 1, 3])
         plans.append(Plan(story.seed, 2_000, threads, flavour, life))
-        options = {"unflushed_bytes": rng.choice([8 << 20, 256 << 20])}
+        options = {
+            "unflushed_bytes": rng.choice([8 << 20, 256 << 20]),
+            "retain_log_bytes": rng.choice([0, 400_000]),
+        }
         delay = rng.choice([rng.uniform(0, 0.02), rng.uniform(0, 0.3)])
         with Child() as child:
             child.send(run_request(store, plans[-1], journal, options=options))
