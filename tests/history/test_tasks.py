@@ -43,7 +43,7 @@ class Tasks:
 
     def __init__(self, store: shardkv.aio.Store, rng: random.Random) -> None:
         self._store, self._rng = store, rng
-        self._focus = Focus(key_names(2_000), 6)
+        self._focus = Focus(key_names(scaled(2_000)), 6)
         self._told: dict[bytes, int] = {}
         self.calls: list[Call] = []
 

@@ -45,6 +45,7 @@ class Aging(dict[bytes, bytes]):
         self.now = 0.0
         self.ends: dict[bytes, float] = {}
         self.over: set[bytes] = set()
+        self.versions: dict[bytes, int] = {}  # as far as they were told
 
     def write(self, pairs: Iterable[tuple[bytes, bytes]], ttl: float | None) -> None:
         """Put pairs that live for a time, or for ever."""
@@ -56,6 +57,7 @@ class Aging(dict[bytes, bytes]):
     def __setitem__(self, key: bytes, value: bytes) -> None:
         super().__setitem__(key, value)
         self.ends.pop(key, None)
+        self.versions.pop(key, None)
         self.over.discard(key)
 
     def update(self, pairs: Any) -> None:  # type: ignore[override]
@@ -66,6 +68,7 @@ class Aging(dict[bytes, bytes]):
         made = Aging()
         dict.update(made, self)
         made.now, made.ends, made.over = self.now, dict(self.ends), set(self.over)
+        made.versions = dict(self.versions)
         return made
 
     def forward(self, seconds: float) -> None:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import run_state_machine_as_test
-from model.machine import StoreBesideDict
+from model.atomic import AtomicStoreBesideDict
 
 
 def walk(examples: int, steps: int) -> None:
     run_state_machine_as_test(
-        StoreBesideDict,
+        AtomicStoreBesideDict,
         settings=settings(
             max_examples=examples,
             stateful_step_count=steps,
