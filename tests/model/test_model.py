@@ -20,7 +20,7 @@ def walk(examples: int, steps: int) -> None:
 
 
 def test_a_store_is_a_dict_that_survives() -> None:
-    walk(60, 40)
+    walk(45, 40)
 
 
 @pytest.mark.slow
