@@ -2,10 +2,14 @@
 #include "copy_path.h"
 #include "flush_path.h"
 #include "memory.h"
+#include "still.h"
 #include "store.h"
 
 struct skv_copy {
-    skv_store *store; /* borrowed */
+    skv_store *store; /* borrowed; NULL: the original is not open */
+    skv_still *still; /* owned: then it is here */
+    skv_log *log;     /* of the original */
+    skv_log_sizes sizes;
     long process;     /* in a forked child there is nothing to tidy */
     char *path;       /* owned */
     int dir, lock_fd;
@@ -83,14 +87,78 @@ static skv_code start(skv_copy *copy, skv_store *store, skv_error *err)
     if (code == SKV_OK)
         code = skv_flush_pin(&store->parts, &copy->pin, &copy->first_seqno, err);
     copy->pinned = code == SKV_OK;
+    copy->log = store->parts.log;
     copy->to.lmdb = store->lmdb;
     copy->to.map_bytes = store->in_force.map_bytes;
+    copy->sizes = (skv_log_sizes){store->in_force.segment_bytes_min, store->in_force.segment_bytes_max};
     for (uint32_t i = 0; i < copy->manifest.shards; i++) {
         uint64_t records, bytes, leaf_pages;
         skv_shard_measure(store->parts.lanes[i].shard, &records, &bytes, &leaf_pages);
         copy->shard_bytes += bytes;
     }
     return code;
+}
+
+/* What the shards hold cannot be taken back, and what the log does not hold cannot be made. */
+static skv_code choose_cut(skv_copy *copy, uint64_t until, uint64_t applied, skv_error *err)
+{
+    const skv_log_found_tail *tail = &copy->still->tail;
+    skv_copy_range range = {.first_seqno = tail->first_seqno, .until = until, .applied = applied};
+    skv_code code = skv_copy_find_cut(copy->log, &range, err);
+    if (code != SKV_OK)
+        return code;
+    copy->first_seqno = tail->first_seqno;
+    copy->stream.upto = range.cut;
+    if (until != UINT64_MAX && (until > tail->last_seqno || range.cut < applied))
+        return skv_fail(err, SKV_INVALID, "until is %llu: what is in %s can be had as it was after seqno %llu to %llu",
+                        (unsigned long long)until, copy->still->path, (unsigned long long)range.least,
+                        (unsigned long long)tail->last_seqno);
+    if (range.cut < applied)
+        return skv_fail_at(err, SKV_CORRUPT, "log", 0, applied, "a shard has applied seqno %llu, but the log ends at %llu",
+                           (unsigned long long)applied, (unsigned long long)range.cut);
+    return SKV_OK;
+}
+
+static skv_code start_still(skv_copy *copy, uint64_t until, skv_error *err)
+{
+    skv_still *still = copy->still;
+    uint64_t applied = 0, sum = 0, records, bytes, leaf_pages;
+    skv_code code = skv_still_read_log(still, err);
+    copy->log = still->log;
+    copy->sizes = (skv_log_sizes){SKV_SEGMENT_BYTES_MIN, SKV_SEGMENT_BYTES_MAX};
+    copy->to.lmdb = still->lmdb;
+    copy->to.map_bytes = SKV_MAP_BYTES_DEFAULT;
+    for (uint32_t i = 0; i < still->manifest.shards && code == SKV_OK; i++) {
+        skv_shard *shard;
+        code = skv_still_open_shard(still, i, &shard, err);
+        if (code != SKV_OK)
+            return code;
+        skv_shard_measure(shard, &records, &bytes, &leaf_pages);
+        copy->shard_bytes += bytes;
+        sum += skv_shard_applied(shard);
+        applied = skv_shard_applied(shard) > applied ? skv_shard_applied(shard) : applied;
+        skv_shard_free(shard);
+    }
+    if (code == SKV_OK && sum < still->tail.applied_sum)
+        code = skv_fail_at(err, SKV_CORRUPT, "shards", 0, 0, "a shard is older than the log remembers: it was replaced");
+    if (code == SKV_OK)
+        code = choose_cut(copy, until, applied, err);
+    return code == SKV_OK ? set_out(copy, &still->manifest, err) : code;
+}
+
+skv_copy *skv_restore_open(const skv_lmdb *lmdb, const char *from, const char *path, uint64_t until, skv_io *io)
+{
+    skv_copy *copy = make_copy(path, &io->error);
+    skv_code code;
+    if (!copy)
+        return NULL;
+    code = skv_still_open(lmdb, from, &copy->still, &io->error);
+    if (code == SKV_OK)
+        code = start_still(copy, until, &io->error);
+    if (code == SKV_OK)
+        return copy;
+    skv_copy_free(copy);
+    return NULL;
 }
 
 skv_copy *skv_copy_open(skv_store *store, const char *path, skv_io *io)
@@ -138,6 +206,7 @@ void skv_copy_free(skv_copy *copy)
     skv_log_cursor_free(copy->stream.cursor);
     skv_log_copy_free(copy->stream.log);
     tidy(copy);
+    skv_still_free(copy->still);
     skv_os_close(copy->lock_fd);
     skv_os_close(copy->dir);
     skv_release(copy->path);
@@ -148,31 +217,37 @@ void skv_copy_free(skv_copy *copy)
 
 static skv_code copy_next_shard(skv_copy *copy, skv_error *err)
 {
-    skv_shard *from = copy->store->parts.lanes[copy->next_shard].shard;
     uint64_t records, bytes, leaf_pages;
-    skv_code code = skv_copy_shard(&copy->to, from, err);
+    skv_shard *from;
+    skv_code code = SKV_OK;
+    if (copy->store)
+        from = copy->store->parts.lanes[copy->next_shard].shard;
+    else
+        code = skv_still_open_shard(copy->still, copy->next_shard, &from, err);
     if (code != SKV_OK)
         return code;
+    code = skv_copy_shard(&copy->to, from, err);
     skv_shard_measure(from, &records, &bytes, &leaf_pages);
+    if (!copy->store)
+        skv_shard_free(from);
     copy->passed_bytes += bytes;
     copy->next_shard++;
-    return SKV_AGAIN;
+    return code == SKV_OK ? SKV_AGAIN : code;
 }
 
 /* All shards are there. What any of them holds was durable before: the log up to what is durable now explains it. */
 static skv_code begin_log(skv_copy *copy, skv_error *err)
 {
-    skv_store *store = copy->store;
-    skv_log_copy_terms terms = {.dir = copy->dir,
-                                .sizes = {store->in_force.segment_bytes_min, store->in_force.segment_bytes_max},
-                                .first_seqno = copy->first_seqno,
-                                .clock_ms = skv_clock_now(&store->parts.clock)};
+    skv_clock *clock = copy->store ? &copy->store->parts.clock : &copy->still->clock;
+    skv_log_copy_terms terms = {
+        .dir = copy->dir, .sizes = copy->sizes, .first_seqno = copy->first_seqno, .clock_ms = skv_clock_now(clock)};
     skv_code code;
     memcpy(terms.store_id, copy->manifest.store_id, SKV_STORE_ID_BYTES);
-    copy->stream.upto = skv_log_durable(store->parts.log);
+    if (copy->store)
+        copy->stream.upto = skv_log_durable(copy->log);
     code = skv_log_copy_create(&terms, &copy->stream.log, err);
     if (code == SKV_OK)
-        code = skv_log_cursor_create(store->parts.log, copy->first_seqno, &copy->stream.cursor, err);
+        code = skv_log_cursor_create(copy->log, copy->first_seqno, &copy->stream.cursor, err);
     return code == SKV_OK ? SKV_AGAIN : code;
 }
 
@@ -210,16 +285,19 @@ static skv_code copy_next(skv_copy *copy, skv_error *err)
 
 skv_code skv_copy_next(skv_copy *copy, skv_copy_progress *out, skv_io *io)
 {
-    skv_code code = skv_store_enter(copy->store, &io->error);
+    skv_code code = copy->store ? skv_store_enter(copy->store, &io->error) : SKV_OK;
     if (code != SKV_OK)
         return code;
     code = copy_next(copy, &io->error);
     *out = (skv_copy_progress){.seqno = copy->stream.upto,
                                .bytes = copy->to.bytes + copy->stream.bytes,
                                .done = copy->passed_bytes + copy->stream.bytes,
-                               .total = copy->shard_bytes + atomic_load(&copy->store->parts.pressure.unflushed_bytes)};
+                               .total = copy->shard_bytes};
+    if (copy->store)
+        out->total += atomic_load(&copy->store->parts.pressure.unflushed_bytes);
     if (out->done > out->total || code == SKV_OK)
         out->total = out->done;
-    skv_store_leave(copy->store);
+    if (copy->store)
+        skv_store_leave(copy->store);
     return code;
 }

@@ -99,3 +99,37 @@ skv_code skv_copy_log(skv_copy_stream *stream, skv_error *err)
         return code;
     return skv_log_cursor_next(stream->cursor) > stream->upto ? SKV_OK : SKV_AGAIN;
 }
+
+typedef struct {
+    skv_log_cursor *cursor;
+    skv_copy_range *range;
+} finding_cut;
+
+static void note_end(skv_copy_range *range, uint64_t seqno)
+{
+    if (seqno <= range->until)
+        range->cut = seqno;
+    if (seqno >= range->applied && !range->least)
+        range->least = seqno;
+}
+
+static skv_code look_for_end(void *context, const skv_record *record, skv_error *err)
+{
+    finding_cut *at = context;
+    (void)err;
+    if (skv_log_cursor_rest(at->cursor).last_seqno == record->seqno)
+        note_end(at->range, record->seqno);
+    return SKV_OK;
+}
+
+skv_code skv_copy_find_cut(skv_log *log, skv_copy_range *range, skv_error *err)
+{
+    finding_cut at = {.range = range};
+    skv_code code = skv_log_cursor_create(log, range->first_seqno, &at.cursor, err);
+    range->cut = range->least = 0;
+    note_end(range, range->first_seqno - 1); /* nothing of the log */
+    while (code == SKV_OK)
+        code = skv_log_read(at.cursor, BLOCK_BYTES, look_for_end, &at, err);
+    skv_log_cursor_free(at.cursor);
+    return code == SKV_AGAIN ? SKV_OK : code;
+}

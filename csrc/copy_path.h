@@ -28,6 +28,13 @@ typedef struct {
     uint64_t upto; /* the cut: a seqno that is durable */
     uint64_t bytes;
 } skv_copy_stream;
+/* From here to the cut of a log: the last one at or before `until` at which a frame ends, so that no batch is cut in two; and
+ * the first one that is not before `applied`, what the shards hold. 0: there is none. Reads all of the log. */
+typedef struct {
+    uint64_t first_seqno, until, applied;
+    uint64_t cut, least; /* out */
+} skv_copy_range;
+skv_code skv_copy_find_cut(skv_log *log, skv_copy_range *range, skv_error *err);
 /* The next few MiB. AGAIN: there is more; OK: all up to the cut is taken and durable. */
 skv_code skv_copy_log(skv_copy_stream *stream, skv_error *err);
 

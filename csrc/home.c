@@ -35,6 +35,23 @@ skv_code skv_home_lock(int dir, const char *path, int *out, skv_error *err)
     return code;
 }
 
+skv_code skv_home_lock_still(int dir, const char *path, int *out, skv_error *err)
+{
+    skv_code code = skv_os_open(dir, SKV_LOCK_NAME, SKV_OPEN_READ, out, err);
+    if (code != SKV_OK) {
+        *out = -1;
+        return code == SKV_NOT_FOUND ? SKV_OK : code;
+    }
+    code = skv_os_lock(*out, SKV_LOCK_NAME, err);
+    if (code == SKV_NOT_FOUND)
+        code = fail_locked(*out, path, err);
+    if (code != SKV_OK) {
+        skv_os_close(*out);
+        *out = -1;
+    }
+    return code;
+}
+
 void skv_home_name_shard(uint32_t number, char out[SKV_NAME_MAX])
 {
     (void)snprintf(out, SKV_NAME_MAX, "shards/%04u", number);

@@ -11,6 +11,8 @@
 /* Hold the directory against other processes, and say so in its lock file. out: descriptor, owned: skv_os_close.
  * LOCKED: err->offset is the holder's process id. */
 skv_code skv_home_lock(int dir, const char *path, int *out, skv_error *err);
+/* The same, with nothing written: for one who only reads. *out -1: there is no lock file, and nobody who holds it. */
+skv_code skv_home_lock_still(int dir, const char *path, int *out, skv_error *err);
 /* "shards/0000" and so on. */
 void skv_home_name_shard(uint32_t number, char out[SKV_NAME_MAX]);
 

@@ -101,7 +101,7 @@ static skv_code adopt(finding *found, skv_segment *segment, skv_error *err)
         push(&found->damaged, segment);
         return SKV_OK;
     }
-    if (code == SKV_OK && kind == FILE_UNUSED && usable_again(log, segment->header.file_bytes)) {
+    if (code == SKV_OK && kind == FILE_UNUSED && (log->still || usable_again(log, segment->header.file_bytes))) {
         push(&log->free, segment);
         return SKV_OK;
     }
@@ -130,7 +130,8 @@ static skv_code adopt_file(void *context, const char *entry, skv_error *err)
         return skv_fail_at(err, SKV_CORRUPT, entry, 0, 0, "a foreign file lies in the log directory");
     if (number >= log->next_number)
         log->next_number = number + 1;
-    code = skv_segment_open(log->dir, number, &segment, err);
+    code = log->still ? skv_segment_open_still(log->dir, number, &segment, err)
+                      : skv_segment_open(log->dir, number, &segment, err);
     return code == SKV_OK ? adopt(found, segment, err) : code;
 }
 
@@ -194,7 +195,7 @@ static skv_code settle_damaged(skv_log *log, skv_error *err)
 skv_code skv_log_find(skv_log *log, skv_error *err)
 {
     finding found = {.log = log};
-    skv_code code = skv_os_open(log->dir, MARK_NAME, SKV_OPEN_WRITE, &log->mark_fd, err);
+    skv_code code = skv_os_open(log->dir, MARK_NAME, log->still ? SKV_OPEN_READ : SKV_OPEN_WRITE, &log->mark_fd, err);
     if (code == SKV_NOT_FOUND)
         return skv_fail_at(err, SKV_CORRUPT, MARK_NAME, 0, 0, "the log's side file is missing");
     if (code == SKV_OK)

@@ -85,7 +85,9 @@ skv_log_rest skv_log_cursor_rest(const skv_log_cursor *cursor)
 /* Under the lock. */
 static uint64_t oldest_seqno(const skv_log *log)
 {
-    return log->kept_id ? log->kept_seqno : log->oldest->header.first_seqno;
+    if (log->kept_id)
+        return log->kept_seqno;
+    return log->oldest ? log->oldest->header.first_seqno : log->next_seqno; /* none: never begun, and nobody has it open */
 }
 
 uint64_t skv_log_oldest(skv_log *log)

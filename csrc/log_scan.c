@@ -1,5 +1,6 @@
 /* L2 part (log family). Replay's reader: verifies every frame of the live segments, and tells a torn tail, which was never
  * acknowledged, from damage to what was. FORMAT.md 10 has the rules. */
+#include "log_read.h"
 #include "log_state.h"
 
 /* -- verifying frames ----------------------------------------------------------------------------------------------- */
@@ -140,9 +141,33 @@ skv_code skv_log_scan(skv_log *log, uint64_t proof_seqno, skv_log_found_tail *ou
     skv_clock_raise(log->clock, log->mark.clock_ms);
     out->applied_sum = log->mark.applied_sum;
     out->closed = log->active && log->active->header.id == log->mark.closed_segment_id;
+    out->first_seqno = log->mark.first_seqno;
     out->last_seqno = at.next_seqno - 1;
     out->proven_seqno = at.proven;
     out->records = at.records;
+    return SKV_OK;
+}
+
+/* Segments that no cursor can enter are passed by, too. */
+uint64_t skv_log_next_segment(skv_log *log, uint64_t seqno)
+{
+    const skv_segment *lists[] = {log->kept, log->oldest};
+    for (int i = 0; i < 2; i++)
+        for (const skv_segment *segment = lists[i]; segment; segment = segment->next)
+            if (segment->header.first_seqno > seqno && segment->header.first_seqno < log->next_seqno)
+                return segment->header.first_seqno;
+    return 0;
+}
+
+skv_code skv_log_scan_still(skv_log *log, skv_log_found_tail *out, skv_error *err)
+{
+    skv_code code;
+    log->still = true;
+    code = skv_log_scan(log, 0, out, err);
+    if (code != SKV_OK)
+        return code;
+    log->next_seqno = out->last_seqno + 1;
+    atomic_store(&log->durable_seqno, out->last_seqno); /* what cursors show */
     return SKV_OK;
 }
 

@@ -6,6 +6,7 @@
 
 struct skv_log {
     int dir;
+    bool still; /* nobody has it open: it is only read */
     uint8_t store_id[SKV_STORE_ID_BYTES];
     skv_log_sizes sizes;
     skv_clock *clock; /* kept; the side file carries it */

@@ -244,6 +244,11 @@ skv_code skv_manifest_load(int dir, skv_manifest *out, skv_error *err)
     return skv_manifest_save(dir, out, err);
 }
 
+skv_code skv_manifest_look(int dir, int copy, skv_manifest *out, skv_error *err)
+{
+    return load_copy(dir, copy ? MANIFEST_COPY : MANIFEST_NAME, out, err);
+}
+
 skv_code skv_manifest_remove(int dir, skv_error *err)
 {
     static const char *const names[] = {MANIFEST_TEMP, MANIFEST_NAME, MANIFEST_COPY};

@@ -20,6 +20,8 @@ skv_code skv_manifest_save(int dir, const skv_manifest *manifest, skv_error *err
 /* The newest good copy; a damaged or older other one is mended from it. NOT_FOUND (without err): there is none.
  * CORRUPT: there are only damaged ones. FORMAT: a version this release does not know; nothing is touched. */
 skv_code skv_manifest_load(int dir, skv_manifest *out, skv_error *err);
+/* One copy, 0 or 1, as it is; nothing is mended. NOT_FOUND (without err), CORRUPT, FORMAT. */
+skv_code skv_manifest_look(int dir, int copy, skv_manifest *out, skv_error *err);
 /* All copies, good or bad. */
 skv_code skv_manifest_remove(int dir, skv_error *err);
 /* Is there any copy, good or bad? */

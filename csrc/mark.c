@@ -64,3 +64,28 @@ skv_code skv_mark_read(int fd, const uint8_t store_id[SKV_STORE_ID_BYTES], skv_m
     *out = good[1] && (!good[0] || marks[1].generation > marks[0].generation) ? marks[1] : marks[0];
     return SKV_OK;
 }
+
+static skv_code verify_slots(int fd, const uint8_t *store_id, skv_error *err)
+{
+    uint8_t slots[2 * SKV_MARK_SLOT_BYTES];
+    skv_mark ignored;
+    skv_code code = skv_os_read(fd, MARK_NAME, slots, sizeof slots, 0, err);
+    for (uint64_t i = 0; code == SKV_OK && i < 2; i++)
+        if (!read_slot(slots + i * SKV_MARK_SLOT_BYTES, store_id, &ignored))
+            code = skv_fail_at(err, SKV_CORRUPT, MARK_NAME, i * SKV_MARK_SLOT_BYTES, 0,
+                               "slot %d of the side file is damaged or of another store; the other may stand in", (int)i);
+    return code;
+}
+
+skv_code skv_mark_verify(int dir, const uint8_t store_id[SKV_STORE_ID_BYTES], skv_error *err)
+{
+    int fd;
+    skv_code code = skv_os_open(dir, MARK_NAME, SKV_OPEN_READ, &fd, err);
+    if (code == SKV_NOT_FOUND)
+        return skv_fail_at(err, SKV_CORRUPT, MARK_NAME, 0, 0, "the log's side file is missing");
+    if (code != SKV_OK)
+        return code;
+    code = verify_slots(fd, store_id, err);
+    skv_os_close(fd);
+    return code;
+}

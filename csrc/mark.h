@@ -21,5 +21,7 @@ typedef struct {
 skv_code skv_mark_write(int fd, const uint8_t store_id[SKV_STORE_ID_BYTES], const skv_mark *mark, skv_error *err);
 /* The newest good slot. CORRUPT when neither holds, or it is another store's. */
 skv_code skv_mark_read(int fd, const uint8_t store_id[SKV_STORE_ID_BYTES], skv_mark *out, skv_error *err);
+/* Both slots: CORRUPT when either does not hold, though one is enough. Nothing is written. */
+skv_code skv_mark_verify(int dir, const uint8_t store_id[SKV_STORE_ID_BYTES], skv_error *err);
 
 #endif

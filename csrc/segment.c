@@ -70,14 +70,14 @@ skv_code skv_segment_create(int root, uint64_t number, uint64_t bytes, skv_segme
     return SKV_OK;
 }
 
-skv_code skv_segment_open(int root, uint64_t number, skv_segment **out, skv_error *err)
+static skv_code open_file(int root, uint64_t number, skv_open_mode mode, skv_segment **out, skv_error *err)
 {
     skv_segment *segment = segment_new(number);
     skv_code code;
     *out = NULL;
     if (!segment)
         return skv_fail(err, SKV_NO_MEMORY, "out of memory");
-    code = skv_os_open(root, segment->name, SKV_OPEN_WRITE, &segment->fd, err);
+    code = skv_os_open(root, segment->name, mode, &segment->fd, err);
     if (code == SKV_OK)
         code = skv_os_size(segment->fd, segment->name, &segment->header.file_bytes, err);
     if (code != SKV_OK) {
@@ -86,6 +86,16 @@ skv_code skv_segment_open(int root, uint64_t number, skv_segment **out, skv_erro
     }
     *out = segment;
     return SKV_OK;
+}
+
+skv_code skv_segment_open(int root, uint64_t number, skv_segment **out, skv_error *err)
+{
+    return open_file(root, number, SKV_OPEN_WRITE, out, err);
+}
+
+skv_code skv_segment_open_still(int root, uint64_t number, skv_segment **out, skv_error *err)
+{
+    return open_file(root, number, SKV_OPEN_READ, out, err);
 }
 
 void skv_segment_free(skv_segment *segment)

@@ -64,6 +64,8 @@ void skv_slots_read(const skv_slots *slots, skv_position position, skv_record *o
 skv_code skv_segment_create(int root, uint64_t number, uint64_t bytes, skv_segment **out, skv_error *err);
 /* An existing file, opened; nothing is read. NOT_FOUND when it vanished. owned. */
 skv_code skv_segment_open(int root, uint64_t number, skv_segment **out, skv_error *err);
+/* The same, for reading alone. */
+skv_code skv_segment_open_still(int root, uint64_t number, skv_segment **out, skv_error *err);
 void skv_segment_free(skv_segment *segment);
 /* Reserve the memory for a new life. */
 skv_code skv_segment_prepare(skv_segment *segment, skv_error *err);

@@ -112,11 +112,14 @@ static skv_code open_env(skv_shard *shard, const skv_shard_place *place, skv_err
     if (rc == 0)
         rc = shard->lmdb->env_set_maxreaders(shard->env, READERS_MAX);
     if (rc == 0)
-        rc = shard->lmdb->env_open(shard->env, place->path, MDB_NOTLS, 0600);
+        rc = shard->lmdb->env_open(shard->env, place->path,
+                                   place->still ? MDB_NOTLS | MDB_RDONLY | MDB_NOLOCK : MDB_NOTLS, 0600);
     if (rc != 0)
         return fail_to_open(shard, place, rc, err);
     if (shard->lmdb->env_get_fd(shard->env, &shard->fd) == 0)
         skv_os_close_on_exec(shard->fd);
+    if (place->still)
+        return SKV_OK;
     (void)shard->lmdb->reader_check(shard->env, &dead);
     rc = shard->lmdb->env_info(shard->env, &info);
     /* Nearly full already: enlarge while nobody reads. */

@@ -19,6 +19,7 @@ typedef struct {
     const char *path;     /* of the environment's directory, borrowed */
     uint32_t number;
     uint64_t map_bytes;
+    bool still; /* nobody has it open: it is only read, and not even a lock file is made */
     uint8_t store_id[SKV_STORE_ID_BYTES];
 } skv_shard_place;
 

@@ -13,10 +13,7 @@
 #include "snapshot.h"
 
 #define SHARDS_DEFAULT 8
-#define SEGMENT_BYTES_MIN ((uint64_t)4 << 20)
-#define SEGMENT_BYTES_MAX ((uint64_t)64 << 20)
 #define SEGMENT_BYTES_LEAST ((uint64_t)64 << 10)
-#define MAP_BYTES_DEFAULT ((uint64_t)16 << 30)
 
 /* -- calls ---------------------------------------------------------------------------------------------------------- */
 
@@ -192,9 +189,9 @@ static skv_code adopt_store(skv_store *store, const skv_options *options, skv_er
 static skv_options fill_options(const skv_options *asked)
 {
     skv_options full = *asked;
-    full.segment_bytes_min = asked->segment_bytes_min ? asked->segment_bytes_min : SEGMENT_BYTES_MIN;
-    full.segment_bytes_max = asked->segment_bytes_max ? asked->segment_bytes_max : SEGMENT_BYTES_MAX;
-    full.map_bytes = asked->map_bytes ? asked->map_bytes : MAP_BYTES_DEFAULT;
+    full.segment_bytes_min = asked->segment_bytes_min ? asked->segment_bytes_min : SKV_SEGMENT_BYTES_MIN;
+    full.segment_bytes_max = asked->segment_bytes_max ? asked->segment_bytes_max : SKV_SEGMENT_BYTES_MAX;
+    full.map_bytes = asked->map_bytes ? asked->map_bytes : SKV_MAP_BYTES_DEFAULT;
     return full;
 }
 

@@ -6,6 +6,11 @@
 #include "manifest.h"
 #include "parts.h"
 
+/* Of a store that is opened without options. */
+#define SKV_SEGMENT_BYTES_MIN ((uint64_t)4 << 20)
+#define SKV_SEGMENT_BYTES_MAX ((uint64_t)64 << 20)
+#define SKV_MAP_BYTES_DEFAULT ((uint64_t)16 << 30)
+
 typedef enum { SKV_STATE_OPEN, SKV_STATE_STOPPING, SKV_STATE_CLOSED } skv_state;
 
 struct skv_store {

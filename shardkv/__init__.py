@@ -11,6 +11,7 @@ from shardkv._version import __version__
 from shardkv.backups import BackupInfo
 from shardkv.batch import Batch
 from shardkv.changes import Change, Watch
+from shardkv.checking import CheckReport, Finding, check
 from shardkv.entry import Entry
 from shardkv.errors import (
     AckError,
@@ -42,6 +43,7 @@ from shardkv.locks import KeyLock
 from shardkv.namespace import Namespace
 from shardkv.opening import open
 from shardkv.options import Options, Settings
+from shardkv.restoring import restore
 from shardkv.snapshot import Snapshot
 from shardkv.stats import LogStats, ShardStats, SnapshotStats, Stats
 from shardkv.store import Store
@@ -54,6 +56,7 @@ __all__ = [
     "BackupInfo",
     "Batch",
     "Change",
+    "CheckReport",
     "ClosedError",
     "ConflictError",
     "CorruptionError",
@@ -61,6 +64,7 @@ __all__ = [
     "Entry",
     "Error",
     "FencedError",
+    "Finding",
     "ForkedError",
     "FormatError",
     "FullError",
@@ -93,5 +97,7 @@ __all__ = [
     "Watch",
     "WrongTypeError",
     "__version__",
+    "check",
     "open",
+    "restore",
 ]

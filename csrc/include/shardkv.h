@@ -87,10 +87,7 @@ typedef struct {
 
 /* The place of a write that has to wait for the limits of skv_configure; all zeros: none. The engine's own. */
 typedef struct {
-    uint64_t epoch;
-    uint64_t at_ns;
-    uint64_t writes;
-    uint64_t bytes;
+    uint64_t epoch, at_ns, writes, bytes;
 } skv_turn;
 
 /* A caller's workspace: one call at a time, any thread. data holds the bytes a call returns; it grows as needed.
@@ -99,9 +96,7 @@ typedef struct {
  * that is 0, once there may be room (see notifiers). */
 typedef struct {
     skv_error error;
-    uint64_t seqno;
-    uint64_t bytes;
-    uint64_t capacity;
+    uint64_t seqno, bytes, capacity;
     uint8_t *data;
     uint32_t flags;
     uint64_t version;    /* of the record that was read, or that a condition met; 0: absent */
@@ -115,16 +110,13 @@ typedef struct {
 
 /* One put of many. */
 typedef struct {
-    const char *key;
-    const char *value;
-    size_t key_bytes;
-    size_t value_bytes;
+    const char *key, *value;
+    size_t key_bytes, value_bytes;
 } skv_put_item;
 
 /* How an atomic write is made. ttl_ms: how long the record lives, 0: for ever. number: SKV_NUMBER_..., of skv_incr. */
 typedef struct {
-    int32_t ack;
-    int32_t number;
+    int32_t ack, number;
     uint64_t ttl_ms;
 } skv_terms;
 
@@ -134,6 +126,7 @@ typedef struct skv_snapshot skv_snapshot;
 typedef struct skv_scan skv_scan;
 typedef struct skv_feed skv_feed;
 typedef struct skv_copy skv_copy;
+typedef struct skv_check skv_check;
 typedef struct skv_notifier skv_notifier;
 
 /* What can be changed while a store is open, and is stored: see skv_configure. As an argument, SKV_KEEP leaves one as it is. */
@@ -151,12 +144,9 @@ typedef struct {
     const char *path;
     const skv_lmdb *lmdb;
     const uint32_t *weights;
-    uint32_t shards;
-    uint32_t create;
-    uint32_t readonly;
+    uint32_t shards, create, readonly;
     skv_settings settings; /* SKV_KEEP: what is stored, or the default */
-    uint64_t segment_bytes_min;
-    uint64_t segment_bytes_max;
+    uint64_t segment_bytes_min, segment_bytes_max;
     uint64_t map_bytes;
 } skv_options;
 
@@ -164,14 +154,11 @@ typedef struct {
     uint64_t seqno, durable_seqno;
     uint64_t unflushed_bytes, unflushed_records, unflushed_age_ns;
     uint64_t index_bytes;
-    uint64_t stall_ns;
-    uint64_t limited_ns;
+    uint64_t stall_ns, limited_ns;
     uint64_t log_bytes, log_segments;
     uint64_t retained_bytes, retained_segments, oldest_seqno;
     uint64_t syncs, synced_bytes;
-    uint64_t replayed_records;
-    uint64_t expired_removed;
-    uint64_t snapshots;
+    uint64_t replayed_records, expired_removed, snapshots;
     uint64_t group_sizes[SKV_HISTOGRAM_BUCKETS];
     uint64_t sync_us[SKV_HISTOGRAM_BUCKETS];
 } skv_stats;
@@ -370,11 +357,25 @@ typedef struct {
  * skv_copy_free, before its store. NULL: io->error says why: INVALID (there is a store), FORMAT (there is something else),
  * LOCKED, FULL, IO, CLOSED. */
 skv_copy *skv_copy_open(skv_store *store, const char *path, skv_io *io);
+/* The same from a store that nobody has open, to which nothing is written, with what it held after `until`, or after the last
+ * whole frame before that: a frame may be a batch. INVALID also: the shards have more, or the log ends before. */
+skv_copy *skv_restore_open(const skv_lmdb *lmdb, const char *from, const char *path, uint64_t until, skv_io *io);
 /* The next piece, a shard or a stretch of the log. AGAIN: there is more. OK: the copy is a store, durable, with everything
  * up to out->seqno. One thread at a time. FULL, IO, CORRUPT (the original), CLOSED. */
 skv_code skv_copy_next(skv_copy *copy, skv_copy_progress *out, skv_io *io);
 /* A copy that was not finished is removed. */
 void skv_copy_free(skv_copy *copy);
+
+/* -- checking ------------------------------------------------------------------------------------------------------- */
+
+/* Check a store that nobody has open, and write nothing to it. Damaged pages can end the process: have one to spare.
+ * owned: skv_check_free. NULL: io->error says why: INVALID (there is no store), LOCKED, IO. */
+skv_check *skv_check_open(const skv_lmdb *lmdb, const char *path, skv_io *io);
+/* Its parts: the manifest, the log, one for each shard, and how these fit together. */
+uint32_t skv_check_parts(const skv_check *check);
+/* Check one part: fill at most capacity findings, return how many there are. Any order; CORRUPT etc. are findings, too. */
+int64_t skv_check_part(skv_check *check, uint32_t part, skv_error *out, uint32_t capacity, skv_io *io);
+void skv_check_free(skv_check *check);
 
 /* -- looking -------------------------------------------------------------------------------------------------------- */
 

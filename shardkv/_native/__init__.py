@@ -5,6 +5,7 @@ An Engine is one open store inside this process; `registry` shares it between St
 
 from shardkv._native.atomic import Atomic, conflict, terms
 from shardkv._native.calls import NO_CALLS, Calls, TicketBase, Wait, Waits
+from shardkv._native.checking import Check
 from shardkv._native.codes import (
     BATCH_BYTES_MAX,
     CODES,
@@ -58,6 +59,7 @@ __all__ = [
     "TTL_MS_MAX",
     "VALUE_BYTES_MAX",
     "Calls",
+    "Check",
     "Copy",
     "Engine",
     "NotYet",

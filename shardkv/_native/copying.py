@@ -9,6 +9,7 @@ from shardkv._core import ffi, lib
 from shardkv._native.codes import AGAIN, error_from
 from shardkv._native.crossing import Workspace, owned
 from shardkv._native.handle import Handle
+from shardkv._native.lmdb import find_lmdb_module, load_lmdb
 
 
 class Copy:
@@ -37,6 +38,19 @@ class Copy:
         if pointer == ffi.NULL:
             raise error_from(ws.c.error)
         return cls(pointer, engine.handle, engine.lmdb)
+
+    @classmethod
+    def from_closed(cls, source: str, path: str, until: int | None) -> Self:
+        """Begin to copy a store that nobody has open; nothing is written to it.
+
+        Raises: as of; LockedError (the source is open); InvalidError (no store, until); CorruptionError.
+        """
+        ws, lmdb = Workspace(), load_lmdb(find_lmdb_module())
+        last = 2**64 - 1 if until is None else until
+        pointer = lib.skv_restore_open(lmdb, os.fsencode(source), os.fsencode(path), last, ws.c)
+        if pointer == ffi.NULL:
+            raise error_from(ws.c.error)
+        return cls(pointer, lmdb)
 
     def next(self) -> bool:
         """Copy the next piece; False when the copy is finished, durable, and a store.

@@ -25,8 +25,8 @@ LEVELS = {
     "paths": "write_path snapshot replay_path copy_path",
     "paths that take another": "read_path scan_path flush_path batch",
     "paths that take two": "atomic_path sweep_path",
-    "house": "home store settings loops",
-    "contract": "api_read api_write api_expiry api_atomic api_changes api_stats api_notify api_copy",
+    "house": "home still store settings loops",
+    "contract": "api_read api_write api_expiry api_atomic api_changes api_stats api_notify api_copy api_check",
 }
 # Neighbours on one level that may know each other, as long as no circle comes of it.
 FAMILIES = (

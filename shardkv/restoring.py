@@ -1,0 +1,40 @@
+"""Restoring: a store that nobody has open, copied to a new place, as it was at some seqno."""
+
+from __future__ import annotations
+
+import os
+import time
+
+from shardkv._native import Copy
+from shardkv.backups import BackupInfo, Progress, absolute, finish, refuse_inside
+from shardkv.options import check_int
+
+
+def restore(
+    src: str | os.PathLike[str],
+    dst: str | os.PathLike[str],
+    *,
+    until: int | None = None,
+    progress: Progress | None = None,
+) -> BackupInfo:
+    """Copy a backup, or any store that nobody has open, into another directory. The source is not written to.
+
+    Everything is verified on the way. The result is a store of its own.
+
+    Args:
+        src: the backup.
+        dst: a directory that is new, empty, or holds an unfinished copy; its parent must exist.
+        until: a seqno: what was written after it is left out, and what was synced together with that is, too, since
+            it may be of one batch. From the newest record that a shard holds to the last of the log.
+        progress: as for `Store.backup`.
+    Returns: BackupInfo; its `seqno` says which record is the last, `until` or one before it.
+    Raises: InvalidError (no store at src; a store at dst; until, with the range that can be had); LockedError (either
+        is in use); FormatError; CorruptionError (the source is damaged); FullError; DiskError. Then there is no copy.
+    Durability: when this returns, all of it.
+    """
+    began = time.monotonic()
+    source, dest = absolute(src), absolute(dst)
+    if until is not None:
+        check_int("until", until, (1 << 56) - 1, least=0)
+    refuse_inside(source, dest)
+    return finish(Copy.from_closed(source, dest, until), progress, began)
