@@ -82,6 +82,10 @@ class Catalogue:
         clear(inner, coder.root)
         return True
 
+    def forked(self) -> None:
+        """In a forked child: a thread that had the lock is not here to give it back."""
+        self._lock = threading.Lock()
+
     def tell(self, key: bytes) -> str:
         """Return how its user knows a key, for an error."""
         coder = self._coder_of(key)

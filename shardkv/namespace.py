@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from shardkv._native import NUMBER_MSGPACK, NUMBER_TEXT
@@ -60,6 +61,10 @@ class Namespace(TypedReads, TypedAtomic, MutableMapping[Any, Any]):
     def key_codec(self) -> str:
         """The codec of its keys."""
         return self._coder.key_codec
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        again = partial(self.store.namespace, self.name, codec=self.codec, key_codec=self.key_codec)
+        return again, ()
 
     # -- writing
 

@@ -102,6 +102,7 @@ class Registry:
             shared.forked = True
             shared.engine.forked()
             shared.stripes.forked()
+            shared.catalogue.forked()
 
     def _exit(self) -> None:
         for shared in list(self._open.values()):

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import gc
+import os
 import re
+import signal
 import threading
 import warnings
 from contextlib import suppress
@@ -238,6 +240,24 @@ def test_a_store_that_was_not_closed_is_missed_once(
     gc.collect()
     assert len(missed) == 1
     registry.release(shared, flush=False)
+
+
+def test_a_forked_child_is_told_so_and_does_not_wait_for_a_lock_of_its_parent(
+    store: shardkv.Store,
+) -> None:
+    ns = store.namespace("x")
+    with store._shared.catalogue._lock:  # as another thread may have it at that moment
+        child = os.fork()
+        if child == 0:
+            signal.alarm(20)  # who waits for ever is ended, and told nothing
+            told = 0
+            for call in (lambda: store.namespace("y"), lambda: ns.get("a"), lambda: ns.put("a", 1)):
+                try:
+                    call()
+                except shardkv.ForkedError:
+                    told += 1
+            os._exit(told)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 3
 
 
 def test_an_entry_of_a_later_version_is_not_misread(store: shardkv.Store) -> None:

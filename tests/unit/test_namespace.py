@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Callable, Iterator, MutableMapping
 from pathlib import Path
 from typing import Any
@@ -288,6 +289,18 @@ def test_a_closed_store_closes_its_namespaces(tmp_path: Path) -> None:
             with pytest.raises(shardkv.ClosedError, match="closed"):
                 call()
         assert other.namespaces() == ["things"]
+
+
+@pytest.mark.parametrize("codec", ["bytes", "json"])
+def test_a_namespace_goes_through_pickle_with_its_store(store: shardkv.Store, codec: str) -> None:
+    """With codec bytes it came back without its way to reserved keys."""
+    ns = store.namespace("x", codec=codec, key_codec="str")
+    again = pickle.loads(pickle.dumps(ns))
+    value = b"1" if codec == "bytes" else 1
+    with again.store:
+        again["a"] = value
+        assert (again.name, again.codec, again.key_codec) == ("x", codec, "str")
+        assert ns["a"] == value
 
 
 @pytest.mark.parametrize(
