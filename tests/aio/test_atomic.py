@@ -66,6 +66,21 @@ def test_a_refused_add_is_told_once_what_refused_it_is_durable(run: Run[Any], pa
     run(main())
 
 
+def test_an_absence_that_is_an_error_is_told_once_it_is_durable(run: Run[Any], path: Path) -> None:
+    async def main() -> None:
+        async with shardkv.aio.open(path, shards=1) as store:
+            for turn in range(50):
+                await store.put(b"k", b"%d" % turn)
+                gone = asyncio.create_task(store.delete(b"k"))
+                await asyncio.sleep(0)
+                with pytest.raises(KeyError):
+                    await store.ttl(b"k")
+                assert store.durable_seqno() == 2 * turn + 2
+                assert await gone
+
+    run(main())
+
+
 def test_get_or_set_makes_a_missing_value_once(run: Run[Any], path: Path) -> None:
     async def main() -> None:
         async with shardkv.aio.open(path, shards=2) as store:

@@ -1,0 +1,142 @@
+"""What the tasks of one loop wait for, and the one descriptor that tells of it."""
+
+from __future__ import annotations
+
+import asyncio
+
+from shardkv._native import Notifier, NotYet, Unwaiting, Wait, Waits
+
+
+class Queue:
+    """Those who wait for durability, for what is still to come, or for room. The loop's thread alone.
+
+    Attributes:
+        waiting: who waits, in the order of arrival; served from the front, so that one arming is enough.
+        armed: a signal will come that serves the front.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, engine: Unwaiting) -> None:
+        self.loop = loop
+        self.waiting = Waits(loop, Wait)
+        self.armed = False
+        self._watching: dict[asyncio.Future[None], int] = {}
+        self._roomless: list[tuple[int, asyncio.Future[None]]] = []
+        self._retired = self._shut = False
+        self._notifier = Notifier(engine)
+        loop.add_reader(self._notifier.fd, self._signalled)
+
+    # -- durability
+
+    def arm(self) -> None:
+        """See to it that a signal comes for whoever waits for the least."""
+        self.armed = True
+        least = [*self._watching.values()]
+        if self.waiting:
+            least.append(self.waiting.first)
+        if not self._notifier.arm(min(least)):
+            self.loop.call_soon(self._signalled)
+
+    async def durable(self, seqno: int) -> None:
+        """Wait until seqno is durable.
+
+        Raises: PoisonedError, ClosedError.
+        """
+        wait = self.waiting.wait(seqno)
+        if not self.armed:
+            self.arm()
+        await wait
+
+    def watch(self, seqno: int) -> asyncio.Future[None]:
+        """Return what is done when seqno, which may not have been appended yet, is durable, or at the end.
+
+        Give it back with `unwatch`. Those in `waiting` stay there until they are served; this may never be.
+        """
+        future = self.loop.create_future()
+        self._watching[future] = seqno
+        self.arm()
+        return future
+
+    def unwatch(self, future: asyncio.Future[None]) -> None:
+        """Forget what `watch` returned."""
+        self._watching.pop(future, None)
+
+    def _signalled(self) -> None:
+        if self._shut:
+            return
+        durable = self._notifier.read()
+        try:
+            self.waiting.resolve(durable)
+        finally:  # also when a task ended the program in between
+            if not self._shut:
+                self._look_ahead(durable)
+
+    def _look_ahead(self, durable: int) -> None:
+        """After those who were served: wait for the next signal, or end it."""
+        over = self._retired or self._notifier.failure() is not None
+        for future in [f for f, seqno in self._watching.items() if over or seqno <= durable]:
+            del self._watching[future]
+            _wake(future)
+        if self._notifier.failure() is not None:
+            self._give_up()
+        elif self.waiting or self._watching:
+            self.arm()
+        else:
+            self.armed = False
+        self._tell_roomless()
+        if self._retired and not self.waiting:
+            self.shut()
+
+    def _give_up(self) -> None:
+        """Nothing more will become durable: everybody is told now, and whoever comes later."""
+        self.armed = False
+        while self.waiting:
+            failure = self._notifier.failure()
+            assert failure is not None
+            self.waiting.pop().fail(failure)
+
+    # -- room
+
+    async def pause(self, later: NotYet) -> None:
+        """Let the time pass that the engine asked for, or until there may be room."""
+        future = self.loop.create_future()
+        if later.retry_s:
+            timer = self.loop.call_later(later.retry_s, _wake, future)
+            try:
+                await future
+            finally:
+                timer.cancel()
+        elif self._notifier.arm_room(later.room):
+            self._roomless.append((later.room, future))
+            await future
+        else:
+            await asyncio.sleep(0)
+
+    def _tell_roomless(self) -> None:
+        still, self._roomless = self._roomless, []
+        for room, future in still:
+            if future.done():
+                continue
+            if not self._retired and self._notifier.arm_room(room):
+                self._roomless.append((room, future))
+            else:
+                future.set_result(None)
+
+    # -- the end
+
+    def retire(self) -> None:
+        """Let go of the descriptor as soon as nobody waits. A callback of the loop."""
+        if not self._retired:
+            self._retired = True
+            self._signalled()
+
+    def shut(self) -> None:
+        """Let go of the descriptor."""
+        self._shut = True
+        if not self.loop.is_closed():
+            self.loop.remove_reader(self._notifier.fd)
+        self._notifier.close()
+
+
+def _wake(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)
