@@ -6,20 +6,6 @@
 #include "number.h"
 #include "store.h"
 
-static skv_slice slice_of(const char *data, size_t bytes)
-{
-    return (skv_slice){(const uint8_t *)data, bytes};
-}
-
-static skv_code enter_to_write(skv_store *store, skv_io *io)
-{
-    skv_code code = skv_store_enter(store, &io->error);
-    if (code != SKV_OK || !store->readonly)
-        return code;
-    skv_store_leave(store);
-    return skv_fail(&io->error, SKV_READ_ONLY, "the store %s was opened read-only", store->path);
-}
-
 /* -- one key -------------------------------------------------------------------------------------------------------- */
 
 /* What every change of one key is given. */
@@ -37,7 +23,7 @@ static skv_code change_and_wait(skv_store *store, skv_slice key, skv_change make
     skv_io *io = with->io;
     skv_write_op op = {.record.key = key};
     skv_write write = {.ops = &op, .count = 1, .ack = with->terms->ack};
-    skv_code code = enter_to_write(store, io);
+    skv_code code = skv_store_enter_to_write(store, &io->error);
     if (code != SKV_OK)
         return code;
     code = skv_write_check(key, with->value.bytes, io);
@@ -66,8 +52,8 @@ static skv_code put_expected(void *context, const skv_record *found, skv_write_o
 int64_t skv_put_if(skv_store *store, const char *key, size_t key_bytes, const char *value, size_t value_bytes,
                    uint64_t version, const skv_terms *terms, skv_io *io)
 {
-    change with = {.terms = terms, .io = io, .value = slice_of(value, value_bytes), .version = version};
-    skv_code code = change_and_wait(store, slice_of(key, key_bytes), put_expected, &with);
+    change with = {.terms = terms, .io = io, .value = skv_slice_at(value, value_bytes), .version = version};
+    skv_code code = change_and_wait(store, skv_slice_at(key, key_bytes), put_expected, &with);
     return code == SKV_OK ? (int64_t)io->seqno : code;
 }
 
@@ -93,7 +79,7 @@ int64_t skv_incr(skv_store *store, const char *key, size_t key_bytes, int64_t de
                  const skv_terms *terms, skv_io *io)
 {
     change with = {.terms = terms, .io = io, .delta = delta, .number = initial};
-    skv_code code = change_and_wait(store, slice_of(key, key_bytes), add_to_number, &with);
+    skv_code code = change_and_wait(store, skv_slice_at(key, key_bytes), add_to_number, &with);
     return code == SKV_OK ? (int64_t)io->seqno : code;
 }
 
@@ -119,7 +105,7 @@ static skv_code touch_found(void *context, const skv_record *found, skv_write_op
 skv_code skv_touch(skv_store *store, const char *key, size_t key_bytes, const skv_terms *terms, skv_io *io)
 {
     change with = {.terms = terms, .io = io};
-    return change_and_wait(store, slice_of(key, key_bytes), touch_found, &with);
+    return change_and_wait(store, skv_slice_at(key, key_bytes), touch_found, &with);
 }
 
 /* -- batches -------------------------------------------------------------------------------------------------------- */
@@ -274,7 +260,7 @@ skv_code skv_apply_if(skv_store *store, skv_snapshot *snapshot, const char *blob
                       const skv_terms *terms, skv_io *io)
 {
     skv_unpack in = skv_unpack_of(blob, blob_bytes);
-    skv_code code = enter_to_write(store, io);
+    skv_code code = skv_store_enter_to_write(store, &io->error);
     if (code != SKV_OK)
         return code;
     code = snapshot ? apply_after(store, snapshot, in, terms, io) : apply_blob_if(store, in, terms, NULL, io);

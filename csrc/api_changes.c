@@ -49,7 +49,7 @@ static skv_code check_prefix(skv_slice prefix, skv_io *io)
 
 skv_feed *skv_feed_open(skv_store *store, uint64_t since, const char *prefix, size_t prefix_bytes, skv_io *io)
 {
-    skv_slice slice = {(const uint8_t *)prefix, prefix_bytes};
+    skv_slice slice = skv_slice_at(prefix, prefix_bytes);
     skv_feed *feed = NULL;
     skv_code code = check_prefix(slice, io);
     if (code != SKV_OK || skv_store_enter(store, &io->error) != SKV_OK)

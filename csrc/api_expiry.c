@@ -18,8 +18,6 @@ skv_code skv_clock_set_shift(skv_store *store, int64_t shift_ms, skv_io *io)
 
 static skv_code check_place(const skv_store *store, uint32_t shard, size_t after_bytes, skv_error *err)
 {
-    if (store->readonly)
-        return skv_fail(err, SKV_READ_ONLY, "the store %s was opened read-only", store->path);
     if (shard >= store->parts.lane_count)
         return skv_fail(err, SKV_INVALID, "shard %u: the store has %u", shard, store->parts.lane_count);
     if (after_bytes > SKV_KEY_BYTES_MAX)
@@ -45,13 +43,13 @@ static skv_code remove_some(skv_store *store, uint32_t shard, skv_slice after, u
 int64_t skv_remove_expired(skv_store *store, uint32_t shard, const char *after, size_t after_bytes, skv_io *io)
 {
     uint64_t removed = 0;
-    skv_code code = skv_store_enter(store, &io->error);
+    skv_code code = skv_store_enter_to_write(store, &io->error);
     if (code != SKV_OK)
         return code;
     io->bytes = 0;
     code = check_place(store, shard, after_bytes, &io->error);
     if (code == SKV_OK)
-        code = remove_some(store, shard, (skv_slice){(const uint8_t *)after, after_bytes}, &removed, io);
+        code = remove_some(store, shard, skv_slice_at(after, after_bytes), &removed, io);
     skv_store_leave(store);
     return code == SKV_OK ? (int64_t)removed : code;
 }

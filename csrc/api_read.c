@@ -8,12 +8,6 @@
 #include "scan_path.h"
 #include "store.h"
 
-
-static skv_slice slice_of(const char *data, size_t bytes)
-{
-    return (skv_slice){(const uint8_t *)data, bytes};
-}
-
 static skv_code closed(skv_error *err)
 {
     return skv_fail(err, SKV_CLOSED, "the snapshot is closed");
@@ -77,7 +71,7 @@ int64_t skv_get(skv_store *store, skv_snapshot *snapshot, const char *key, size_
     if (code != SKV_OK)
         return code;
     io->bytes = 0;
-    code = find(store, snapshot, slice_of(key, key_bytes), copy_value, &wait_seqno, io);
+    code = find(store, snapshot, skv_slice_at(key, key_bytes), copy_value, &wait_seqno, io);
     waited = code == SKV_OK || code == SKV_NOT_FOUND ? wait_for(store, wait_seqno, io) : SKV_OK;
     code = waited == SKV_OK ? code : waited; /* that a key is absent may be taken back too */
     skv_store_leave(store);
@@ -90,7 +84,7 @@ skv_code skv_contains(skv_store *store, skv_snapshot *snapshot, const char *key,
     skv_code code = skv_store_enter(store, &io->error), waited;
     if (code != SKV_OK)
         return code;
-    code = find(store, snapshot, slice_of(key, key_bytes), NULL, &wait_seqno, io);
+    code = find(store, snapshot, skv_slice_at(key, key_bytes), NULL, &wait_seqno, io);
     waited = code == SKV_OK || code == SKV_NOT_FOUND ? wait_for(store, wait_seqno, io) : SKV_OK;
     skv_store_leave(store);
     return waited == SKV_OK ? code : waited;
@@ -255,7 +249,7 @@ static skv_slice public_stop(skv_slice stop, const skv_io *io)
 skv_scan *skv_scan_open(skv_store *store, skv_snapshot *snapshot, const char *start, size_t start_bytes,
                         const char *stop, size_t stop_bytes, int flags, skv_io *io)
 {
-    skv_slice from = slice_of(start, start_bytes), to = public_stop(slice_of(stop, stop_bytes), io);
+    skv_slice from = skv_slice_at(start, start_bytes), to = public_stop(skv_slice_at(stop, stop_bytes), io);
     skv_scan *scan = NULL;
     skv_code code = skv_store_enter(store, &io->error);
     io->seqno = 0;

@@ -88,7 +88,7 @@ int64_t skv_shard_of(skv_store *store, const char *key, size_t key_bytes, skv_io
     skv_code code = skv_store_enter(store, &io->error);
     if (code != SKV_OK)
         return code;
-    code = skv_write_check((skv_slice){(const uint8_t *)key, key_bytes}, 0, io);
+    code = skv_write_check(skv_slice_at(key, key_bytes), 0, io);
     shard = code;
     if (code == SKV_OK)
         shard = skv_ring_route(store->parts.ring, skv_key_hash(key, key_bytes));

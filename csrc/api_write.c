@@ -5,20 +5,6 @@
 #include "memory.h"
 #include "store.h"
 
-static skv_slice slice_of(const char *data, size_t bytes)
-{
-    return (skv_slice){(const uint8_t *)data, bytes};
-}
-
-static skv_code enter_to_write(skv_store *store, skv_io *io)
-{
-    skv_code code = skv_store_enter(store, &io->error);
-    if (code != SKV_OK || !store->readonly)
-        return code;
-    skv_store_leave(store);
-    return skv_fail(&io->error, SKV_READ_ONLY, "the store %s was opened read-only", store->path);
-}
-
 static skv_code append_put(skv_store *store, skv_slice key, skv_slice value, int ack, uint64_t ttl_ms, skv_io *io)
 {
     skv_write_op op = {.record = {.key = key, .value = value}, .ttl_ms = ttl_ms};
@@ -34,10 +20,10 @@ static skv_code append_put(skv_store *store, skv_slice key, skv_slice value, int
 int64_t skv_put(skv_store *store, const char *key, size_t key_bytes, const char *value, size_t value_bytes, int ack,
                 uint64_t ttl_ms, skv_io *io)
 {
-    skv_code code = enter_to_write(store, io);
+    skv_code code = skv_store_enter_to_write(store, &io->error);
     if (code != SKV_OK)
         return code;
-    code = append_put(store, slice_of(key, key_bytes), slice_of(value, value_bytes), ack, ttl_ms, io);
+    code = append_put(store, skv_slice_at(key, key_bytes), skv_slice_at(value, value_bytes), ack, ttl_ms, io);
     if (code == SKV_OK)
         code = skv_write_wait(&store->parts, io->seqno, ack, io);
     skv_store_leave(store);
@@ -80,7 +66,7 @@ static skv_code delete_present(skv_store *store, skv_slice key, skv_change chang
 
 static skv_code delete_and_wait(skv_store *store, skv_slice key, skv_change change, int ack, skv_io *io)
 {
-    skv_code code = enter_to_write(store, io);
+    skv_code code = skv_store_enter_to_write(store, &io->error);
     if (code != SKV_OK)
         return code;
     code = delete_present(store, key, change, ack, io);
@@ -92,12 +78,12 @@ static skv_code delete_and_wait(skv_store *store, skv_slice key, skv_change chan
 
 skv_code skv_delete(skv_store *store, const char *key, size_t key_bytes, int ack, skv_io *io)
 {
-    return delete_and_wait(store, slice_of(key, key_bytes), delete_found, ack, io);
+    return delete_and_wait(store, skv_slice_at(key, key_bytes), delete_found, ack, io);
 }
 
 skv_code skv_pop(skv_store *store, const char *key, size_t key_bytes, int ack, skv_io *io)
 {
-    return delete_and_wait(store, slice_of(key, key_bytes), keep_and_delete, ack, io);
+    return delete_and_wait(store, skv_slice_at(key, key_bytes), keep_and_delete, ack, io);
 }
 
 /* -- batches -------------------------------------------------------------------------------------------------------- */
@@ -114,7 +100,7 @@ static skv_code append_ops(skv_store *store, skv_write *write, skv_io *io)
 static skv_code apply_and_wait(skv_store *store, skv_unpack in, bool deletes, int ack, uint64_t ttl_ms, skv_io *io)
 {
     skv_write write = {.ack = ack};
-    skv_code code = enter_to_write(store, io);
+    skv_code code = skv_store_enter_to_write(store, &io->error);
     if (code != SKV_OK)
         return code;
     code = skv_batch_take(&in, deletes, ttl_ms, &write, io);
@@ -144,8 +130,8 @@ static skv_code put_pairs(skv_store *store, const skv_put_item *pairs, uint32_t 
     if (!write.ops)
         return skv_fail(&io->error, SKV_NO_MEMORY, "out of memory: a batch of %u", count);
     for (uint32_t i = 0; i < count; i++) {
-        write.ops[i].record.key = slice_of(pairs[i].key, pairs[i].key_bytes);
-        write.ops[i].record.value = slice_of(pairs[i].value, pairs[i].value_bytes);
+        write.ops[i].record.key = skv_slice_at(pairs[i].key, pairs[i].key_bytes);
+        write.ops[i].record.value = skv_slice_at(pairs[i].value, pairs[i].value_bytes);
     }
     code = append_ops(store, &write, io);
     skv_release(write.ops);
@@ -154,7 +140,7 @@ static skv_code put_pairs(skv_store *store, const skv_put_item *pairs, uint32_t 
 
 skv_code skv_put_pairs(skv_store *store, const skv_put_item *pairs, uint32_t count, int ack, skv_io *io)
 {
-    skv_code code = enter_to_write(store, io);
+    skv_code code = skv_store_enter_to_write(store, &io->error);
     if (code != SKV_OK)
         return code;
     code = put_pairs(store, pairs, count, ack, io);
@@ -188,7 +174,7 @@ skv_code skv_delete_many(skv_store *store, const char *blob, size_t blob_bytes, 
 {
     skv_unpack in = skv_unpack_of(blob, blob_bytes);
     uint32_t count;
-    skv_code code = enter_to_write(store, io);
+    skv_code code = skv_store_enter_to_write(store, &io->error);
     if (code != SKV_OK)
         return code;
     code = skv_unpack_array(&in, &count) ? delete_keys(store, &in, count, ack, io)

@@ -21,6 +21,11 @@ typedef struct {
     size_t bytes;
 } skv_slice;
 
+static inline skv_slice skv_slice_at(const char *data, size_t bytes)
+{
+    return (skv_slice){(const uint8_t *)data, bytes};
+}
+
 static inline uint16_t skv_load16(const void *at)
 {
     uint16_t x;

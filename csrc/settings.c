@@ -74,16 +74,12 @@ static skv_code change(skv_store *store, const skv_settings *asked, skv_error *e
 
 skv_code skv_configure(skv_store *store, const skv_settings *settings, skv_io *io)
 {
-    skv_code code = skv_store_enter(store, &io->error);
+    skv_code code = skv_store_enter_to_write(store, &io->error);
     if (code != SKV_OK)
         return code;
-    if (store->readonly) {
-        code = skv_fail(&io->error, SKV_READ_ONLY, "the store %s was opened read-only", store->path);
-    } else {
-        skv_lock(&store->settings_lock);
-        code = change(store, settings, &io->error);
-        skv_unlock(&store->settings_lock);
-    }
+    skv_lock(&store->settings_lock);
+    code = change(store, settings, &io->error);
+    skv_unlock(&store->settings_lock);
     skv_store_leave(store);
     return code;
 }

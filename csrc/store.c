@@ -28,6 +28,15 @@ skv_code skv_store_enter(skv_store *store, skv_error *err)
     return skv_fail(err, SKV_CLOSED, "the store %s is closed", store->path);
 }
 
+skv_code skv_store_enter_to_write(skv_store *store, skv_error *err)
+{
+    skv_code code = skv_store_enter(store, err);
+    if (code != SKV_OK || !store->readonly)
+        return code;
+    skv_store_leave(store);
+    return skv_fail(err, SKV_READ_ONLY, "the store %s was opened read-only", store->path);
+}
+
 void skv_store_leave(skv_store *store)
 {
     if (atomic_fetch_sub(&store->calls, 1) == 1 && atomic_load(&store->state) != SKV_STATE_OPEN)

@@ -34,6 +34,8 @@ struct skv_store {
 
 /* Every call but the life cycle's stands between these two. CLOSED, FORKED: do not call leave. */
 skv_code skv_store_enter(skv_store *store, skv_error *err);
+/* The same for a call that writes: READ_ONLY, too. */
+skv_code skv_store_enter_to_write(skv_store *store, skv_error *err);
 void skv_store_leave(skv_store *store);
 
 #endif
