@@ -79,7 +79,7 @@ def _line(line: Line, row: Json) -> str:
             continue
         if mine:
             ours = found["median"]
-        else:
+        elif found["median"]:
             peers.append((found["median"], one["engine"]))
     if ours is None:
         return ""

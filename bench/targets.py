@@ -120,7 +120,8 @@ def _measure(row: RowResult, target: Target) -> Spread | None:
     if target.peer is None:
         return Spread.of(ours.metrics[target.metric])
     theirs = _peer(row, target)
-    return None if theirs is None else Spread.of(_ratios(ours, theirs, target))
+    ratios = [] if theirs is None else _ratios(ours, theirs, target)
+    return Spread.of(ratios) if ratios else None
 
 
 def _peer(row: RowResult, target: Target) -> Series | None:
@@ -137,9 +138,11 @@ def best_peer(row: RowResult, metric: str) -> Series | None:
 
 
 def _ratios(ours: Series, theirs: Series, target: Target) -> list[float]:
-    # Round by round: what slows the machine for a while slows both sides of one ratio.
+    # Round by round: what slows the machine for a while slows both sides of one ratio. A peer that got nothing done
+    # in a short round has no ratio there.
     peer_metric = target.peer_metric or target.metric
     return [
         our / their
         for our, their in zip(ours.metrics[target.metric], theirs.metrics[peer_metric], strict=True)
+        if their
     ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import subprocess
 import tempfile
@@ -83,6 +84,7 @@ class RedisCounter(Counter):
         )
         client = redis.asyncio.Redis.from_pool(pool)
         try:
+            await asyncio.gather(*(client.ping() for _ in range(CONNECTIONS)))  # all are made now
             yield client.incr
         finally:
             await client.aclose()

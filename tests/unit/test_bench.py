@@ -47,6 +47,17 @@ def test_without_peers_nothing_is_judged() -> None:
     assert judged.verdict == "not measured"
 
 
+def test_a_round_in_which_a_peer_got_nothing_done_has_no_ratio() -> None:
+    ours, target = series("shardkv", "", 100, 200), Target("1", "per_s", "redis", floor=1.0)
+    for theirs, verdict in (
+        (series("redis", "", 0, 50), "pass"),
+        (series("redis", "", 0, 0), "not measured"),
+    ):
+        assert [one.verdict for one in judge(RowResult("1", "", (ours, theirs)), [target])] == [
+            verdict
+        ]
+
+
 def test_a_variant_is_judged_by_another_variant_of_the_same_engine() -> None:
     row = RowResult("a", "", (series("shardkv", "put", 100), series("shardkv", "cas", 40)))
     target = Target("a", "per_s", "shardkv", None, "cas", "put", floor=0.5)
