@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import random
-import threading
 from functools import partial
 from pathlib import Path
+from typing import Any
 
+import pytest
 from stress.traffic import Team
 
 import shardkv
@@ -18,14 +19,39 @@ CUTS = 120
 SMALL = {"segment_bytes": (65536, 262144), "unflushed_bytes": 1 << 20}
 
 
-def transfer(store: shardkv.Store, rng: random.Random, teller: threading.Lock) -> None:
+def move(books: Any, money: dict[bytes, bytes], here: bytes, there: bytes, amount: int) -> None:
+    books.put(here, b"%d" % (int(money[here]) - amount))
+    books.put(there, b"%d" % (int(money[there]) + amount))
+
+
+class Locked:
+    """A batch under the locks of both accounts."""
+
+    def __init__(self, store: shardkv.Store) -> None:
+        self._store = store
+
+    def transfer(self, here: bytes, there: bytes, amount: int, ack: Any) -> None:
+        with self._store.locks([here, there], timeout=60):
+            money = self._store.get_many([here, there])
+            with self._store.batch(ack=ack) as batch:
+                move(batch, money, here, there, amount)
+
+
+class Transacted:
+    """A transaction, which nothing guards but its own reads."""
+
+    def __init__(self, store: shardkv.Store) -> None:
+        self._store = store
+
+    def transfer(self, here: bytes, there: bytes, amount: int, ack: Any) -> None:
+        self._store.run_transaction(
+            lambda t: move(t, t.get_many([here, there]), here, there, amount), ack=ack, retries=1000
+        )
+
+
+def transfer(bank: Locked | Transacted, rng: random.Random) -> None:
     here, there = rng.sample(ACCOUNTS, 2)
-    with teller:
-        money = store.get_many([here, there])
-        amount = rng.randrange(100)
-        with store.batch(ack=rng.choice(["memory", "disk"])) as batch:
-            batch.put(here, b"%d" % (int(money[here]) - amount))
-            batch.put(there, b"%d" % (int(money[there]) + amount))
+    bank.transfer(here, there, rng.randrange(100), rng.choice(["memory", "disk"]))
 
 
 def sum_of(rows: object) -> int:
@@ -43,19 +69,23 @@ def read_cuts(store: shardkv.Store, number: int) -> None:
             store.flush()
 
 
-def write_on(store: shardkv.Store, team: Team, teller: threading.Lock, seed: int) -> None:
+def write_on(store: shardkv.Store, team: Team, bank: Locked | Transacted, seed: int) -> None:
     rng = random.Random(seed)
     while not team.over.is_set():
-        transfer(store, rng, teller)
+        transfer(bank, rng)
         store.put(b"other %d" % rng.randrange(50), rng.randbytes(900), ack="memory")
 
 
-def test_snapshots_and_scans_see_batches_whole(tmp_path: Path) -> None:
-    team, teller = Team(), threading.Lock()
+@pytest.mark.parametrize("kind", [Locked, Transacted])
+def test_snapshots_and_scans_see_transfers_whole(
+    tmp_path: Path, kind: type[Locked] | type[Transacted]
+) -> None:
+    team = Team()
     with shardkv.open(tmp_path / "bank", shards=4, **SMALL) as store:
         store.put_many(dict.fromkeys(ACCOUNTS, b"%d" % EACH))
+        bank = kind(store)
         readers = [partial(read_cuts, store, number) for number in range(2)]
-        team.run([*readers, *(partial(write_on, store, team, teller, seed) for seed in range(3))])
+        team.run([*readers, *(partial(write_on, store, team, bank, seed) for seed in range(3))])
     with shardkv.open(tmp_path / "bank") as store:
         assert sum_of(store.scan(prefix=b"account")) == SUM
 
