@@ -10,6 +10,9 @@ from typing import Any, Final
 
 from crash.journal import Journal
 from history.calls import UNKNOWN, Call, Recorder, Refused, Unknown, attempt
+from history.cycles import UNKNOWN as UNKNOWN_OUTCOME
+from history.cycles import Txn
+from history.lists import Notes
 
 LOST: Final = "?"
 
@@ -65,3 +68,30 @@ def read_life(text: bytes, over: int) -> Iterator[Call]:
 def diary_of(path: Path) -> bytes:
     """Return what has been written so far."""
     return path.read_bytes() if path.exists() else b""
+
+
+class DiaryNotes(Notes):
+    """Notes of transactions that a kill cannot take away: what one did is written down before it commits."""
+
+    def __init__(self, diary: Journal) -> None:
+        super().__init__()
+        self._diary = diary
+
+    def began(self, txn: Txn) -> None:
+        """Nothing is known yet that would matter after a kill."""
+
+    def about_to_commit(self, txn: Txn) -> None:
+        self._diary.note("acts", txn.name, txn.start, repr((UNKNOWN_OUTCOME, txn.acts)))
+
+    def ended(self, txn: Txn) -> None:
+        self._diary.note("ended", txn.name, txn.start, repr((txn.outcome, txn.acts, txn.end)))
+
+
+def read_txns(text: bytes, over: int) -> list[Txn]:
+    """Read the transactions of one life back, which was over at a moment."""
+    found: dict[str, Txn] = {}
+    for line in text.decode().splitlines():
+        _, name, start, rest = line.split(" ", 3)
+        outcome, acts, *end = ast.literal_eval(rest)
+        found[name] = Txn(name, int(start), end[0] if end else over, outcome, acts)
+    return [*found.values()]

@@ -14,10 +14,12 @@ from crash import shim as shim_module
 from crash.children import OPTIONS, Child, ChildDiedError
 from crash.conftest import scratch
 from crash.shim import Fault, settings
+from history import cycles
 from history.callers import key_names, scaled
-from history.calls import Call, Recorder, by_key
-from history.diary import diary_of, read_life
+from history.calls import Recorder, by_key
+from history.diary import diary_of, read_life, read_txns
 from history.linear import check
+from history.lists import final_lists
 
 import shardkv
 
@@ -37,7 +39,7 @@ class Lives:
     def __init__(self, where: Path, rng: random.Random) -> None:
         self.root, self._where, self._rng = where / "root", where, rng
         self.root.mkdir()
-        self.calls: list[Call] = []
+        self.diaries: list[tuple[bytes, int]] = []
         self.kills = 0
         self._life = 0
 
@@ -54,6 +56,7 @@ class Lives:
                 "seed": self._rng.getrandbits(32),
                 "life": self._life,
                 "threads": THREADS,
+                "what": "keys",
                 "keys": KEYS,
                 "calls": scaled(2_000),
                 "flushes": 20,
@@ -61,15 +64,23 @@ class Lives:
             }
         )
         self.kills += die(child, diary)
-        self.calls += read_life(diary_of(diary), time.monotonic_ns())
+        self.diaries.append((diary_of(diary), time.monotonic_ns()))
 
     def judge(self) -> None:
         """Look at every key once more, and check the whole history."""
+        calls = [call for life in self.diaries for call in read_life(*life)]
         with shardkv.open(self.root / "store") as store:
             last = Recorder(-1, lambda: store)
             for key in key_names(KEYS):
                 last.do("get_entry", key)
-        check(by_key(self.calls + last.calls))
+        check(by_key(calls + last.calls))
+
+    def judge_lists(self) -> None:
+        """Look at every list once more, and check all transactions."""
+        with shardkv.open(self.root / "store") as store:
+            final = final_lists(store)
+        txns = [txn for life in self.diaries for txn in read_txns(*life)]
+        assert cycles.check(txns, final)
 
 
 def at_line(count: int) -> Callable[[Child, Path], bool]:
@@ -103,7 +114,7 @@ def by_itself(child: Child, diary: Path) -> bool:
 
 def test_kills_at_any_moment_leave_one_order(scratch: Path, rng: random.Random) -> None:
     lives = Lives(scratch, rng)
-    for _ in range(scaled(8)):
+    for _ in range(scaled(5)):
         with Child(module="history.child") as child:
             lives.live(child, at_line(rng.randrange(1, 4_400)))
     assert lives.kills
@@ -112,12 +123,22 @@ def test_kills_at_any_moment_leave_one_order(scratch: Path, rng: random.Random) 
 
 def test_kills_at_file_calls_leave_one_order(scratch: Path, rng: random.Random, shim: Path) -> None:
     lives = Lives(scratch, rng)
-    for _ in range(scaled(8)):
+    for _ in range(scaled(5)):
         with Child(shim, module="history.child") as child:
             fault = Fault(rng.choice(KINDS), rng.randrange(1, 600))
             lives.live(child, by_itself, shim=settings(lives.root, fault))
     assert lives.kills
     lives.judge()
+
+
+def test_kills_leave_transactions_whole_and_in_one_order(scratch: Path, rng: random.Random) -> None:
+    lives = Lives(scratch, rng)
+    for _ in range(scaled(4)):
+        with Child(module="history.child") as child:
+            calls = {"what": "lists", "calls": 5_000}  # more than any of them lives to make
+            lives.live(child, at_line(rng.randrange(100, 600)), **calls)
+    assert lives.kills
+    lives.judge_lists()
 
 
 @pytest.mark.slow
