@@ -61,7 +61,7 @@ class Appender:
         acks: tuple[str, ...] = ("disk",),
     ) -> None:
         self._who, self._store, self._rng, self._notes, self._acks = who, store, rng, notes, acks
-        self._numbers = itertools.count(who << 40 | rng.getrandbits(20) << 20)
+        self._numbers = itertools.count(who * 1_000_000)
         self._made = itertools.count()
 
     def run(self, count: int) -> None:
