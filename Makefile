@@ -66,7 +66,8 @@ RUN_tsan = LD_PRELOAD="$$($(CC) -print-file-name=libtsan.so)" \
 SANITIZED ?= $(wildcard tests/unit tests/format tests/property tests/model tests/stress tests/aio)
 
 # A thread that a forked child of threads starts is beyond what the thread sanitizer follows.
-LEFT_OUT_tsan = --deselect tests/stress/test_fork.py
+LEFT_OUT_tsan = --deselect tests/stress/test_fork.py \
+  --deselect tests/aio/test_loops.py::test_a_forked_child_is_told_at_every_call_and_the_parent_goes_on
 
 test-asan test-tsan: test-%: build/%/.built
 	$(PYTEST) tests/c
