@@ -63,7 +63,7 @@ RUN_tsan = LD_PRELOAD="$$($(CC) -print-file-name=libtsan.so)" \
   TSAN_OPTIONS=halt_on_error=1:exitcode=66:ignore_noninstrumented_modules=1 setarch -R
 # --capture=sys leaves the report of a sanitizer on the terminal.
 # Python tests that are worth a sanitizer's time; SANITIZED="..." names others.
-SANITIZED ?= $(wildcard tests/unit tests/format tests/property tests/model tests/stress tests/aio)
+SANITIZED ?= $(wildcard tests/unit tests/format tests/property tests/model tests/stress tests/aio tests/history)
 
 # A thread that a forked child of threads starts is beyond what the thread sanitizer follows.
 LEFT_OUT_tsan = --deselect tests/stress/test_fork.py \
@@ -71,7 +71,7 @@ LEFT_OUT_tsan = --deselect tests/stress/test_fork.py \
 
 test-asan test-tsan: test-%: build/%/.built
 	$(PYTEST) tests/c
-	env PYTHONPATH=$(CURDIR)/build/$*/lib $(RUN_$*) $(PYTEST) -o pythonpath="build/$*/lib . tests" \
+	env PYTHONPATH=$(CURDIR)/build/$*/lib SHARDKV_HISTORY_SCALE=0.2 $(RUN_$*) $(PYTEST) -o pythonpath="build/$*/lib . tests" \
 	  --capture=sys --timeout 900 -m "not slow and not unsanitized" $(LEFT_OUT_$*) $(SANITIZED)
 
 build/%/.built: $(EXTENSION_INPUTS) $(wildcard shardkv/*.py) | $(VENV)/.has-test
