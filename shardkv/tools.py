@@ -1,0 +1,164 @@
+"""The command line: check, backup, restore, dump, stats of a store that nobody has open.
+
+Exit codes: 0 good; 1 damage was found; 2 it could not be done (usage, no store, in use, disk).
+"""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import functools
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+import shardkv
+
+DAMAGED, NOT_DONE = 1, 2
+as_json = click.option("--json", "as_json", is_flag=True, help="Say it in JSON.")
+path_argument = click.argument("path", type=click.Path(exists=True, file_okay=False))
+dest_argument = click.argument("dest", type=click.Path())
+
+
+@click.group()
+@click.version_option(shardkv.__version__)
+def tools() -> None:
+    """Look after a store. Exit code 0: good; 1: damage was found; 2: it could not be done."""
+
+
+def telling(command: Callable[..., None]) -> Callable[..., None]:
+    """Make errors of a command words and an exit code."""
+
+    @functools.wraps(command)
+    def run(**given: Any) -> None:
+        try:
+            command(**given)
+        except shardkv.Error as error:
+            if given["as_json"]:
+                say_json({"error": type(error).__name__, "text": str(error)})
+            click.echo(f"{type(error).__name__}: {error}", err=True)
+            sys.exit(DAMAGED if isinstance(error, shardkv.CorruptionError) else NOT_DONE)
+
+    return run
+
+
+def say_json(what: object) -> None:
+    """Print one line of JSON."""
+    click.echo(json.dumps(what))
+
+
+@contextmanager
+def bar(what: str) -> Iterator[Callable[[int, int], None]]:
+    """Show progress on a terminal; nothing elsewhere."""
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn())
+    console = Console(stderr=True)
+    with Progress(
+        *columns, TimeRemainingColumn(), console=console, disable=not console.is_terminal
+    ) as progress:
+        task = progress.add_task(what, total=None)
+        yield lambda done, total: progress.update(task, completed=done, total=total)
+
+
+@tools.command()
+@path_argument
+@click.option("--pages/--no-pages", default=True, help="The structure of pages, too: some MB/s.")
+@as_json
+@telling
+def check(path: str, pages: bool, as_json: bool) -> None:
+    """Read everything in the store at PATH and say what is damaged. Nothing is written."""
+    with bar("checking") as progress:
+        report = shardkv.check(path, pages=pages, progress=progress)
+    if as_json:
+        say_json({**dataclasses.asdict(report), "ok": report.ok})
+    else:
+        for finding in report.findings:
+            click.echo(str(finding))
+        click.echo(
+            f"{len(report.findings)} findings in {report.parts} parts, {report.seconds:.1f} s"
+        )
+    sys.exit(0 if report.ok else DAMAGED)
+
+
+def copy(path: str, dest: str, until: int | None, as_json: bool) -> None:
+    """Copy a store and say what the copy holds."""
+    with bar("copying") as progress:
+        info = shardkv.restore(path, dest, until=until, progress=progress)
+    if as_json:
+        say_json(dataclasses.asdict(info))
+    else:
+        click.echo(
+            f"{dest} holds all up to seqno {info.seqno}: {info.bytes} bytes, {info.seconds:.1f} s"
+        )
+
+
+@tools.command()
+@path_argument
+@dest_argument
+@as_json
+@telling
+def backup(path: str, dest: str, as_json: bool) -> None:
+    """Copy the store at PATH, which nobody has open, to DEST. An open one is copied by its program: store.backup."""
+    copy(path, dest, None, as_json)
+
+
+@tools.command()
+@path_argument
+@dest_argument
+@click.option(
+    "--until", type=click.IntRange(min=0), help="Leave out what is newer than this seqno."
+)
+@as_json
+@telling
+def restore(path: str, dest: str, until: int | None, as_json: bool) -> None:
+    """Make a store at DEST of the backup at PATH, which stays as it is."""
+    copy(path, dest, until, as_json)
+
+
+def text_of(data: bytes) -> str:
+    """Return bytes as JSON can carry them."""
+    return base64.b64encode(data).decode()
+
+
+@tools.command()
+@path_argument
+@click.option("--prefix", default="", help="Only keys that begin with it.")
+@click.option("--limit", type=click.IntRange(min=0), help="At most so many.")
+@click.option("--keys", is_flag=True, help="No values.")
+@as_json
+@telling
+def dump(path: str, prefix: str, limit: int | None, keys: bool, as_json: bool) -> None:
+    """Print the rows of the store at PATH in key order, as Python or, a line each, as JSON in base64.
+
+    Keys of namespaces are not shown.
+    """
+    with shardkv.open(path, create=False, readonly=True) as store:
+        for key, value in store.scan(prefix=prefix.encode(), limit=limit):
+            parts = (key,) if keys else (key, value)
+            if as_json:
+                say_json(dict(zip(("key", "value"), map(text_of, parts), strict=False)))
+            else:
+                click.echo(" ".join(map(repr, parts)))
+
+
+@tools.command()
+@path_argument
+@as_json
+@telling
+def stats(path: str, as_json: bool) -> None:
+    """Print the counters of the store at PATH."""
+    with shardkv.open(path, create=False, readonly=True) as store:
+        told = dataclasses.asdict(store.stats()) | {"keys": len(store)}
+    if as_json:
+        say_json(told)
+        return
+    for name, value in told.items():
+        if not isinstance(value, (dict, tuple)):
+            click.echo(f"{name}: {value}")
+    for number, shard in enumerate(told["shards"]):
+        click.echo(f"shard {number}: {shard['records']} records, {shard['file_bytes']} bytes")
