@@ -117,18 +117,18 @@ def by_itself(child: Child, diary: Path) -> bool:
 
 def test_kills_at_any_moment_leave_one_order(scratch: Path, rng: random.Random) -> None:
     lives = Lives(scratch, rng)
-    for _ in range(scaled(5)):
+    for _ in range(5):
         with Child(module="history.child") as child:
-            lives.live(child, at_line(rng.randrange(1, 4_400)))
+            lives.live(child, at_line(rng.randrange(1, scaled(4_000))), calls=20_000)
     assert lives.kills
     lives.judge()
 
 
 def test_kills_at_file_calls_leave_one_order(scratch: Path, rng: random.Random, shim: Path) -> None:
     lives = Lives(scratch, rng)
-    for _ in range(scaled(5)):
+    for _ in range(5):
         with Child(shim, module="history.child") as child:
-            fault = Fault(rng.choice(KINDS), rng.randrange(1, 600))
+            fault = Fault(rng.choice(KINDS), rng.randrange(1, scaled(300) + 20))
             lives.live(child, by_itself, shim=settings(lives.root, fault))
     assert lives.kills
     lives.judge()
@@ -136,10 +136,10 @@ def test_kills_at_file_calls_leave_one_order(scratch: Path, rng: random.Random, 
 
 def test_kills_leave_transactions_whole_and_in_one_order(scratch: Path, rng: random.Random) -> None:
     lives = Lives(scratch, rng)
-    for _ in range(scaled(4)):
+    for _ in range(4):
         with Child(module="history.child") as child:
             calls = {"what": "lists", "calls": 5_000}  # more than any of them lives to make
-            lives.live(child, at_line(rng.randrange(50, 300)), **calls)
+            lives.live(child, at_line(rng.randrange(50, scaled(300) + 50)), **calls)
     assert lives.kills
     lives.judge_lists()
 
