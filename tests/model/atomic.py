@@ -35,6 +35,12 @@ class AtomicStoreBesideDict(StoreBesideDict):
         version = entry.version if entry else 0
         return version if right else version + 1
 
+    def new_version(self, key: bytes, before: int) -> int:
+        """Return the version of a key written since; in the background expired records are removed meanwhile."""
+        version = self.expected(key, True)
+        assert before < version <= self.store.stats().seqno
+        return version
+
     def wrote(self, key: bytes, value: bytes, version: int, ttl: Any = None) -> None:
         self.model.write([(key, value)], ttl)
         self.model.versions[key] = version
@@ -53,16 +59,17 @@ class AtomicStoreBesideDict(StoreBesideDict):
 
     @rule(key=keys, value=short_values, ttl=ttls, ack=acks)
     def add(self, key: bytes, value: bytes, ttl: Any, ack: Any) -> None:
-        absent = key not in self.model
+        absent, before = key not in self.model, self.store.stats().seqno
         assert self.store.add(key, value, ttl=ttl, ack=ack) is absent
         if absent:
-            self.wrote(key, value, self.store.stats().seqno, ttl)
+            self.wrote(key, value, self.new_version(key, before), ttl)
 
     @rule(key=keys, value=short_values, right=some.booleans(), ttl=ttls)
     def cas(self, key: bytes, value: bytes, right: bool, ttl: Any) -> None:
+        before = self.store.stats().seqno
         assert self.store.cas(key, value, self.expected(key, right), ttl=ttl) is right
         if right:
-            self.wrote(key, value, self.store.stats().seqno, ttl)
+            self.wrote(key, value, self.new_version(key, before), ttl)
 
     @rule(key=keys, value=short_values, right=some.booleans())
     def put_if_version(self, key: bytes, value: bytes, right: bool) -> None:
@@ -81,18 +88,20 @@ class AtomicStoreBesideDict(StoreBesideDict):
             with pytest.raises(shardkv.InvalidError):
                 self.store.incr(key, delta, default)
             return
+        seqno = self.store.stats().seqno
         assert self.store.incr(key, delta, default) == before + delta
         end = self.model.ends.get(key)
-        self.wrote(key, b"%d" % (before + delta), self.store.stats().seqno)
+        self.wrote(key, b"%d" % (before + delta), self.new_version(key, seqno))
         if end is not None:  # its expiry stays
             self.model.ends[key] = end
 
     @rule(key=keys, hours=some.integers(0, 5))
     def touch(self, key: bytes, hours: int) -> None:
         ttl = (hours + 0.5) * HOUR
+        before = self.store.stats().seqno
         assert self.store.touch(key, ttl) == (key in self.model)
         if key in self.model:
-            self.wrote(key, self.model[key], self.store.stats().seqno, ttl)
+            self.wrote(key, self.model[key], self.new_version(key, before), ttl)
 
     @rule(key=keys)
     def persist(self, key: bytes) -> None:
