@@ -3,6 +3,7 @@
     {"do": "run", "path", "plan", "journal", "options", "flush"}  run a plan
     {"do": "verify", "path", "seed", "options", "flush"}          open, read all, write, open again
     {"do": "read", "path", "seed", "options"}                     open and read all
+    {"do": "backup", "path", "dest", "options"}                   open and copy to dest
 
 With "shim" (settings) the shim is armed for that request; with "file_bytes" no file may grow beyond
 that, ever after.
@@ -102,8 +103,19 @@ def read(request: Request) -> Answer:
         return {"rows": shown_by(store, request["seed"])}
 
 
+def backup(request: Request) -> Answer:
+    """Open, copy to another place, close without writing more than closing needs."""
+    with opened({**request, "flush": False}) as store:
+        return {"seqno": store.backup(request["dest"]).seqno}
+
+
 # What can be asked; a child of another folder adds its own.
-TASKS: dict[str, Callable[[Request], Answer]] = {"run": run, "verify": verify, "read": read}
+TASKS: dict[str, Callable[[Request], Answer]] = {
+    "run": run,
+    "verify": verify,
+    "read": read,
+    "backup": backup,
+}
 
 
 def answer_to(request: Request) -> Answer:
