@@ -124,6 +124,7 @@ def test_kills_at_any_moment_leave_one_order(scratch: Path, rng: random.Random) 
     lives.judge()
 
 
+@pytest.mark.unsanitized
 def test_kills_at_file_calls_leave_one_order(scratch: Path, rng: random.Random, shim: Path) -> None:
     lives = Lives(scratch, rng)
     for _ in range(5):
