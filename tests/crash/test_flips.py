@@ -13,7 +13,7 @@ import pytest
 
 from .children import Children
 from .damage import Damaged, finished_store
-from .plan import Plan
+from .plan import Plan, steps_of
 from .power import SCALE, scaled
 
 NEAR = 8  # bytes around written ones that are turned over as well
@@ -54,10 +54,20 @@ def flip_all(damaged: Damaged, name: str, bits: list[int]) -> Counter[str]:
     return outcomes
 
 
+def plan_that_leaves_rows(rng: random.Random) -> Plan:
+    """Five steps may delete what they put: take the first plan at whose end there is something to damage."""
+    while True:
+        plan, rows = Plan(rng.getrandbits(32), 5, flavour="tiny", keys=5), dict[bytes, int]()
+        for step in steps_of(plan, 0):
+            step.apply(rows)
+        if len(rows) > 1:
+            return plan
+
+
 @pytest.fixture
 def small(openers: Children, scratch: Path, rng: random.Random) -> Damaged:
     """A closed store whose handful of records are in the log alone."""
-    plan = Plan(rng.getrandbits(32), 5, flavour="tiny", keys=5)
+    plan = plan_that_leaves_rows(rng)
     template = finished_store(openers, scratch / "small", plan, flush=False, shards=1)
     return Damaged(openers, template, plan, scratch)
 
