@@ -41,7 +41,6 @@ class Original:
         finished_store(openers, where, plan, flush=False)
         self.store = where / "store"
         self.rows = self.rows_at(self.store)
-        assert self.rows
 
     def rows_at(self, path: Path) -> Any:
         answer = self.openers.ask(self.request("read", path))
