@@ -42,7 +42,7 @@ skv_code skv_log_copy_create(const skv_log_copy_terms *terms, skv_log_copy **out
     if (code == SKV_OK)
         code = skv_log_start(copy->log, terms->first_seqno, 0, err);
     if (code == SKV_OK)
-        code = tell(copy, skv_log_sync_start(copy->log, err), err);
+        code = skv_log_sync_start(copy->log, err);
     if (code != SKV_OK) {
         skv_log_copy_free(copy);
         return code;

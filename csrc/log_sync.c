@@ -225,7 +225,7 @@ skv_code skv_log_sync_start(skv_log *log, skv_error *err)
     skv_lock(&log->lock);
     code = log->poison_code;
     if (code != SKV_OK)
-        *err = log->poison;
+        *err = log->failure; /* nobody has written yet: what happened, not that an outcome is unknown */
     skv_unlock(&log->lock);
     return code;
 }
