@@ -6,7 +6,7 @@ import asyncio
 import os
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -258,6 +258,15 @@ def test_a_release_of_several_keys_is_all_or_none(store: shardkv.Store) -> None:
         assert not try_lock(store, b"b")
 
 
+@pytest.fixture
+def ctrl_c() -> Iterator[None]:
+    """A shell's background job ignores Ctrl-C, and whoever it starts inherits that."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("ctrl_c")
 def test_ctrl_c_ends_a_wait_and_leaves_no_trace(store: shardkv.Store) -> None:
     held, go = threading.Event(), threading.Event()
 
