@@ -1,4 +1,7 @@
-"""`python -m bench`: measure the rows of the target table against the peers."""
+"""`python -m bench [SUITE ...]`: measure the rows of the suites against the peers.
+
+`python -m bench COMMAND ...` runs what else the benchmark does; see COMMANDS.
+"""
 
 from __future__ import annotations
 
@@ -6,26 +9,37 @@ import argparse
 import dataclasses
 import sys
 import tempfile
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
 from rich.console import Console
 
-from bench import machine, report
+from bench import figures, machine, report
 from bench.harness import QUICK, Harness, Plan, default_directory, stopwatch
 from bench.installed import NAMES, look
 from bench.result import RowResult, Unavailable
-from bench.rows import ROWS, Row
+from bench.rows import Row
+from bench.suites import EVERY, ROWS, SUITES, USUAL, rows_of
 from bench.targets import judge
 
 RESULT = Path("build/bench/result.json")
 PLAIN_WIDTH = 130  # columns, when the output is no terminal
 MEMORY_FILE_SYSTEMS = {"tmpfs", "ramfs"}
 
+#: First word of the command line -> what it runs with the words after it; returns the exit status.
+COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {"figures": figures.main}
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command, or the suites; return the exit status."""
+    words = sys.argv[1:] if arguments is None else [*arguments]
+    if words and words[0] in COMMANDS:
+        return COMMANDS[words[0]](words[1:])
+    return measure(_options(words))
+
+
+def measure(options: argparse.Namespace) -> int:
     """Run the chosen rows, print tables, write the result file; return the exit status."""
-    options = _parser().parse_args(arguments)
     console = Console(width=None if sys.stdout.isatty() else PLAIN_WIDTH)
     plan = QUICK if options.quick else Plan()
     if options.rounds:
@@ -47,15 +61,34 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return int(options.check and missed)
 
 
+def _options(words: Sequence[str]) -> argparse.Namespace:
+    parser = _parser()
+    options = parser.parse_args(words)
+    if options.suites and options.rows:
+        parser.error("name suites or --rows, not both")
+    options.rows = options.rows or rows_of(options.suites or USUAL)
+    return options
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    told = [f"  {suite.name:10} {suite.about}" for suite in SUITES.values()]
+    parser = argparse.ArgumentParser(
+        prog="python -m bench",
+        description="Measure shardkv beside the engines people use.",
+        epilog="\n".join(
+            ["suites:", *told, f"  {EVERY:10} all of them", f"commands: {', '.join(COMMANDS)}"]
+        ),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     add = parser.add_argument
     add(
-        "--rows",
-        type=_rows,
-        default=list(ROWS),
-        help=f"of {','.join(ROWS)}, as 1,2,counter (default: all)",
+        "suites",
+        nargs="*",
+        type=_suite,
+        metavar="SUITE",
+        help=f"what to measure (default: {' '.join(USUAL)})",
     )
+    add("--rows", type=_rows, help=f"rows instead of suites, as 1,2,counter; of {','.join(ROWS)}")
     add(
         "--engines",
         type=_engines,
@@ -75,6 +108,15 @@ def _parser() -> argparse.ArgumentParser:
     )
     add("--check", action="store_true", help="exit with 1 when a floor is missed")
     return parser
+
+
+def _suite(text: str) -> str:
+    if text not in SUITES and text != EVERY:
+        known = ", ".join([*SUITES, EVERY])
+        raise argparse.ArgumentTypeError(
+            f"no suite {text!r}; suites are {known}; commands are {', '.join(COMMANDS)}"
+        )
+    return text
 
 
 def _rows(text: str) -> list[str]:

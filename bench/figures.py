@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -130,11 +131,13 @@ def updated(readme: str, root: Path = ROOT) -> str:
     return readme[: found.start()] + found[1] + figures(result) + found[4] + readme[found.end() :]
 
 
-def main() -> int:
-    """Bring README up to date."""
+def main(words: Sequence[str] = ()) -> int:
+    """Bring README up to date; `words` must be empty."""
+    if words:
+        raise SystemExit(f"figures: unexpected {' '.join(words)}")
     README.write_text(updated(README.read_text(encoding="utf-8")), encoding="utf-8")
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

@@ -10,10 +10,11 @@ import pytest
 from house.tree import ROOT
 
 from bench import counters, figures, installed
+from bench.__main__ import main
 from bench.counters import COUNTERS, KEY, Counter, counter_class
 from bench.loops import Span, Timed, write_on_loop, write_together
 from bench.result import RowResult, Series, Unavailable
-from bench.rows import ROWS
+from bench.suites import ROWS, SUITES, rows_of
 from bench.targets import BEST_PEER, TARGETS, Target, judge
 
 SHORT = Span(warm=0.0, seconds=0.02)
@@ -66,6 +67,29 @@ def test_a_variant_is_judged_by_another_variant_of_the_same_engine() -> None:
 
 def test_every_target_belongs_to_a_row() -> None:
     assert {target.row for target in TARGETS} <= ROWS.keys()
+
+
+def test_every_row_belongs_to_one_suite_and_all_names_every_suite() -> None:
+    assert sum(len(suite.rows) for suite in SUITES.values()) == len(ROWS)
+    assert rows_of(["all"]) == [*ROWS]
+    assert rows_of(["memory", "micro", "memory"])[-2:] == ["atomic", "13"]
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["mikro"], "no suite 'mikro'; suites are micro, "),
+        (["--rows", "99"], "no row ['99']; there are ['1', "),
+        (["--engines", "mongo"], "no engine ['mongo']; there are ['shardkv', "),
+        (["micro", "--rows", "1"], "name suites or --rows, not both"),
+    ],
+)
+def test_an_unknown_word_is_answered_with_the_known_ones(
+    words: list[str], told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main(words)
+    assert told in capsys.readouterr().err
 
 
 def test_an_engine_whose_program_is_missing_is_told_with_the_way_to_get_it(

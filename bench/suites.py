@@ -1,0 +1,72 @@
+"""The suites: words of the command line, each a few rows that belong together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from bench.rows import Row, atomic, counters, memory, opening, reads, ring, tasks, writes
+
+EVERY = "all"  #: the word for all suites
+
+
+@dataclass(frozen=True)
+class Suite:
+    """One suite."""
+
+    name: str
+    about: str
+    rows: tuple[Row, ...]
+
+
+#: In the order of a run.
+SUITES = {
+    suite.name: suite
+    for suite in (
+        Suite(
+            "micro",
+            "single operations beside the peers",
+            (
+                Row("1", "put, ack disk, 1 thread", writes.put_alone),
+                Row("2", "put, ack disk, 4 / 16 / 64 threads", writes.put_together),
+                Row("3", "put, ack disk, 1,000 asyncio tasks", tasks.put_from_tasks),
+                Row("4", "submit() loop, then one sync", writes.submit_loop),
+                Row("5", "put_many(1,000), ack disk", writes.put_batches),
+                Row("8", "get, cached, flushed", reads.get_cached),
+                Row("9", "ordered scan, 16 shards, flushed", reads.scan_all),
+                Row("14", "hash 16 B + ring lookup in C, 64 shards", ring.lookups),
+                Row("counter", "increments of one hot key, each synced", counters.count),
+                Row("atomic", "get_entry, add, cas, incr beside put, 1 thread", atomic.one_step),
+            ),
+        ),
+        Suite(
+            "recovery",
+            "from a crash or a clean close to the first read",
+            (
+                Row("11", "replay to first read", opening.replay),
+                Row("12", "open a clean store, 16 shards", opening.open_clean),
+            ),
+        ),
+        Suite(
+            "memory",
+            "what unflushed records cost in the heap",
+            (Row("13", "heap per unflushed record", memory.heap),),
+        ),
+    )
+}
+
+#: What runs when no suite is named.
+USUAL = ("micro", "recovery", "memory")
+
+ROWS = {row.name: row for suite in SUITES.values() for row in suite.rows}
+
+
+def rows_of(names: Iterable[str]) -> list[str]:
+    """Return the names of all rows of the suites in `names`, each once, in the order of a run."""
+    wanted = set(names)
+    return [
+        row.name
+        for suite in SUITES.values()
+        if suite.name in wanted or EVERY in wanted
+        for row in suite.rows
+    ]
