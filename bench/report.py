@@ -158,7 +158,14 @@ def _series_json(series: Series) -> dict[str, object]:
     spreads = {
         name: dataclasses.asdict(Spread.of(samples)) for name, samples in series.metrics.items()
     }
-    return {"engine": series.engine, "variant": series.variant, "metrics": spreads}
+    found: dict[str, object] = {
+        "engine": series.engine,
+        "variant": series.variant,
+        "metrics": spreads,
+    }
+    if series.curves:
+        found["curves"] = [dataclasses.asdict(one) for one in series.curves]
+    return found
 
 
 def _judgement_json(judgement: Judgement) -> dict[str, object]:

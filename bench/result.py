@@ -10,12 +10,32 @@ Turn = Mapping[str, float]  #: one engine's turn in one round: metric -> value
 
 
 @dataclass(frozen=True)
+class Curve:
+    """What one turn measured along the way: over time, over a size, over shards.
+
+    Several curves of one name are several turns.
+
+    Args:
+        name: what `y` is: "per_s", "p50_us", "p99_us", "p999_us", "flushing" (0 or 1), "unflushed_bytes",
+            "write_amplification", "shard_records"; the report draws those of one name together.
+        x_name: what `x` is: "s" since the turn began, "budget_share" of the data, "shard".
+        x, y: as many of the one as of the other, `x` ascending.
+    """
+
+    name: str
+    x_name: str
+    x: tuple[float, ...]
+    y: tuple[float, ...]
+
+
+@dataclass(frozen=True)
 class Series:
     """The turns of one engine in one variant of a row, in round order."""
 
     engine: str
     variant: str
     metrics: dict[str, tuple[float, ...]]
+    curves: tuple[Curve, ...] = ()
 
     @classmethod
     def of(cls, engine: str, variant: str, turns: Sequence[Turn]) -> Series:
