@@ -19,6 +19,7 @@ from pathlib import Path
 
 from bench import machine
 from bench.engines import Durability, Engine, Setup, open_engine
+from bench.engines.behind import synced_behind
 from bench.records import records, split
 from bench.result import Series, Turn, Unavailable
 
@@ -161,7 +162,8 @@ class Harness:
     def store(self, name: str, setup: Setup) -> Iterator[Engine]:
         """Open a fresh store of engine `name`, and remove it afterwards."""
         with self.directory() as path, open_engine(name, path, setup) as engine:
-            yield engine
+            with synced_behind(engine):
+                yield engine
 
     def table(self, name: str) -> Engine:
         """Return the flushed store of engine `name` that the reading rows share until the end."""

@@ -26,9 +26,16 @@ def look(names: Iterable[str]) -> Installed:
     found = Installed()
     for name in names:
         try:
-            kind = engine_class(name) if name in ENGINES else counter_class(name)
+            settings = _settings(name)
         except (ImportError, Unavailable) as reason:
             found.absent[name] = str(reason)
         else:
-            found.settings[name] = kind.settings
+            found.settings[name] = settings
     return found
+
+
+def _settings(name: str) -> str:
+    told = [engine_class(name).settings] if name in ENGINES else []
+    if name in COUNTERS:
+        told.append(f"as a counter: {counter_class(name).settings}")
+    return "; ".join(told)

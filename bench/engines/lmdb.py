@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -39,7 +40,13 @@ class LmdbEngine(Engine):
                 found: bytes | None = transaction.get(key)
                 return found
 
-        return Session(put, self._put_many, get)
+        def scan(start: bytes, most: int) -> Pairs:
+            with begin() as transaction, transaction.cursor() as cursor:
+                if not cursor.set_range(start):
+                    return []
+                return list(itertools.islice(cursor.iternext(keys=True, values=True), most))
+
+        return Session(put, self._put_many, get, scan=scan)
 
     def _put_many(self, pairs: Pairs) -> None:
         with self._env.begin(write=True) as transaction, transaction.cursor() as cursor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import plyvel  # type: ignore[import-untyped]
 
 from bench.engines import Durability, Engine, Pairs, Session, Setup
 
+BLOOM_BITS = 10
 LARGEST_BUFFER_BYTES = 1 << 30  # LevelDB reads a larger one through an int, and takes 64 KiB
 
 
@@ -25,12 +27,21 @@ class PlyvelEngine(Engine):
         self._durable = setup.durability is Durability.DISK
         budget = min(setup.budget_bytes, LARGEST_BUFFER_BYTES) if setup.budget_bytes else None
         self._db = plyvel.DB(
-            str(path), create_if_missing=True, compression=None, write_buffer_size=budget
+            str(path),
+            create_if_missing=True,
+            compression=None,
+            write_buffer_size=budget,
+            lru_cache_size=setup.cache_bytes,
+            bloom_filter_bits=BLOOM_BITS if setup.cache_bytes else 0,
         )
 
     def session(self) -> Session:
         put = functools.partial(self._db.put, sync=True) if self._durable else self._db.put
-        return Session(put, self._put_many, self._db.get)
+        return Session(put, self._put_many, self._db.get, scan=self._scan_from)
+
+    def _scan_from(self, start: bytes, most: int) -> Pairs:
+        with self._db.iterator(start=start) as rows:
+            return list(itertools.islice(rows, most))
 
     def _put_many(self, pairs: Pairs) -> None:
         batch = self._db.write_batch(sync=self._durable)

@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable
 from pathlib import Path
 from typing import cast
 
-from rocksdict import DBCompressionType, Options, Rdict, WriteBatch, WriteOptions
+from rocksdict import (
+    BlockBasedOptions,
+    Cache,
+    DBCompressionType,
+    Options,
+    Rdict,
+    WriteBatch,
+    WriteOptions,
+)
 
 from bench.engines import Durability, Engine, Pairs, Session, Setup
 
+BLOOM_BITS = 10.0
 DEFAULT_BUDGET_BYTES = 256 << 20
 
 
@@ -26,13 +36,22 @@ class RocksdictEngine(Engine):
         options.create_if_missing(True)
         options.set_compression_type(DBCompressionType.none())
         options.set_write_buffer_size(setup.budget_bytes or DEFAULT_BUDGET_BYTES)
+        if setup.cache_bytes:
+            tables = BlockBasedOptions()
+            tables.set_block_cache(Cache(setup.cache_bytes))
+            tables.set_bloom_filter(BLOOM_BITS, False)
+            options.set_block_based_table_factory(tables)
         self._write_options = WriteOptions()
         self._write_options.sync = setup.durability is Durability.DISK
         self._db = Rdict(str(path), options)
         self._db.set_write_options(self._write_options)
 
     def session(self) -> Session:
-        return Session(self._db.put, self._put_many, self._db.get)
+        return Session(self._db.put, self._put_many, self._db.get, scan=self._scan_from)
+
+    def _scan_from(self, start: bytes, most: int) -> Pairs:
+        rows = cast("Iterable[tuple[bytes, bytes]]", self._db.items(from_key=start))
+        return list(itertools.islice(rows, most))
 
     def _put_many(self, pairs: Pairs) -> None:
         batch = WriteBatch(raw_mode=True)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Literal
 
 import shardkv
-from bench.engines import Durability, Engine, Session, Setup
+import shardkv.aio
+from bench.engines import Durability, Engine, LoopCalls, Pairs, Session, Setup
 
 
 class ShardkvEngine(Engine):
@@ -16,18 +19,36 @@ class ShardkvEngine(Engine):
     name = "shardkv"
     module = "shardkv"
     settings = "defaults"
+    syncs_behind = True
 
     def __init__(self, path: Path, setup: Setup) -> None:
         super().__init__(path, setup)
         options = {"unflushed_bytes": setup.budget_bytes, "shards": setup.shards}
         chosen = {name: value for name, value in options.items() if value is not None}
-        self.store = shardkv.open(path, ack=setup.durability.value, **chosen)
+        self._durable = setup.durability is Durability.DISK
+        self._ack: Literal["disk", "memory"] = "disk" if self._durable else "memory"
+        self.store = shardkv.open(path, ack=self._ack, **chosen)
 
     def session(self) -> Session:
-        durable = self.setup.durability is Durability.DISK
-        put = self.store.put if durable else self.store.submit
-        put_many = functools.partial(self.store.put_many, ack=self.setup.durability.value)
-        return Session(put, put_many, self.store.get)
+        put = self.store.put if self._durable else self.store.submit
+        put_many = functools.partial(self.store.put_many, ack=self._ack)
+        return Session(put, put_many, self.store.get, scan=self._scan_from)
+
+    def _scan_from(self, start: bytes, most: int) -> Pairs:
+        return list(self.store.scan(start, limit=most))
+
+    @asynccontextmanager
+    async def on_loop(self) -> AsyncIterator[LoopCalls]:
+        """Lend the calls of `shardkv.aio`, which shares the engine of a store that is open."""
+        store = await shardkv.aio.open(self.path, ack=self._ack)
+
+        async def scan(start: bytes, most: int) -> Pairs:
+            return [row async for row in store.scan(start, limit=most)]
+
+        try:
+            yield LoopCalls(store.put, store.get, scan)
+        finally:
+            await store.close(flush=False)
 
     def scan(self) -> Iterable[tuple[bytes, bytes]]:
         return self.store.scan()
