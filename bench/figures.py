@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from bench.noise import Noise
 from bench.report import UNITS, number
 from bench.targets import SUBJECT
 
@@ -64,10 +65,17 @@ LINES = (
 
 
 def figures(result: Json) -> str:
-    """Return the table and the sentences below it."""
+    """Return the table and the sentences below it.
+
+    Raises:
+        ValueError: when the machine was too noisy and nobody accepted that.
+    """
+    noise = Noise(**result.get("noise", {}))
+    if noise.refused:
+        raise ValueError(f"the result is refused, its machine was too noisy: {noise.reasons[0]}")
     rows = {str(row["row"]): row for row in result["rows"]}
     lines = [_line(line, rows[line.row]) for line in LINES if line.row in rows]
-    return HEAD + "".join(lines) + "\n" + _about(result) + "\n" + _verdict(result) + "\n"
+    return HEAD + "".join(lines) + "\n" + _about(result) + "\n" + _verdict(result, noise) + "\n"
 
 
 def _line(line: Line, row: Json) -> str:
@@ -107,7 +115,7 @@ def _about(result: Json) -> str:
     )
 
 
-def _verdict(result: Json) -> str:
+def _verdict(result: Json, noise: Noise) -> str:
     judged = [
         (str(row["row"]), target["verdict"]) for row in result["rows"] for target in row["targets"]
     ]
@@ -115,14 +123,15 @@ def _verdict(result: Json) -> str:
     missed = list(dict.fromkeys(row for row, verdict in floors if verdict in MISSED))
     met = sum(verdict not in MISSED for _, verdict in floors)
     where = f"; missed in row {', '.join(missed)}" if missed else ""
-    return f"{met} of {len(floors)} floors are met{where}."
+    noisy = " The machine was noisy." if noise.reasons else ""
+    return f"{met} of {len(floors)} floors are met{where}.{noisy}"
 
 
 def updated(readme: str, root: Path = ROOT) -> str:
     """Return README's text with the figures of the result file that it names.
 
     Raises:
-        ValueError: when README has no such block.
+        ValueError: when README has no such block, or names a result that is refused.
     """
     found = BLOCK.search(readme)
     if found is None:
@@ -135,7 +144,11 @@ def main(words: Sequence[str] = ()) -> int:
     """Bring README up to date; `words` must be empty."""
     if words:
         raise SystemExit(f"figures: unexpected {' '.join(words)}")
-    README.write_text(updated(README.read_text(encoding="utf-8")), encoding="utf-8")
+    try:
+        text = updated(README.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise SystemExit(f"README.md stays as it is: {error}") from error
+    README.write_text(text, encoding="utf-8")
     return 0
 
 

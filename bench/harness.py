@@ -17,9 +17,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench import machine
+from bench import noise
 from bench.engines import Durability, Engine, Setup, open_engine
 from bench.engines.behind import synced_behind
+from bench.plans import Plan
 from bench.records import records, split
 from bench.result import Series, Turn, Unavailable
 
@@ -27,43 +28,12 @@ TABLE_SHARDS = 16
 DIRECTORY = "build/bench"
 Contender = tuple[str, str]  #: engine and variant
 DIRECTORY_VARIABLE = "SHARDKV_BENCH_DIR"
+SYNC_TIMES = ("overwrite_us", "append_us")
 
 
 def default_directory() -> Path:
     """Return where scratch files go unless the caller says otherwise: a real disk, not /tmp."""
     return Path(os.environ.get(DIRECTORY_VARIABLE, DIRECTORY))
-
-
-@dataclass(frozen=True)
-class Plan:
-    """How much to measure. Counts are records."""
-
-    rounds: int = 5
-    seconds: float = 1.2
-    warm_seconds: float = 0.3
-    loop_records: int = 400_000
-    table_records: int = 1_000_000
-    gets: int = 200_000
-    log_records: int = 4_000_000
-    peer_log_records: int = 250_000
-    clean_records: int = 10_000_000
-    heap_records: int = 1_000_000
-    ring_lookups: int = 20_000_000
-
-
-QUICK = Plan(
-    rounds=3,
-    seconds=0.4,
-    warm_seconds=0.1,
-    loop_records=100_000,
-    table_records=200_000,
-    gets=50_000,
-    log_records=500_000,
-    peer_log_records=50_000,
-    clean_records=1_000_000,
-    heap_records=400_000,
-    ring_lookups=5_000_000,
-)
 
 
 @dataclass(frozen=True)
@@ -81,6 +51,7 @@ class Harness:
         self.plan = plan
         self.engines = tuple(engines)
         self.scratch = scratch
+        self.calibrations: list[Turn] = []  #: before every round and after the last
         self._numbers = itertools.count()
         self._tables: dict[str, Engine] = {}
         self._open = contextlib.ExitStack()
@@ -124,7 +95,7 @@ class Harness:
             names: engines, in the order of the first round.
             turn: opens, runs and closes one engine; returns its metrics.
             variant: what to call this set of rounds, where a row has several.
-            synced: measure the machine's sync time before each round.
+            synced: let the machine's sync time of each round stand beside the figures.
         """
         turns = {(name, variant): functools.partial(turn, name) for name in names}
         return self.interleave(turns, synced=synced)
@@ -139,13 +110,19 @@ class Harness:
         done: dict[Contender, list[Turn]] = {contender: [] for contender in turns}
         syncs = []
         for number in range(self.plan.rounds):
+            measured = self._calibrate()
             if synced:
-                syncs.append(machine.sync_times(self.scratch))
+                syncs.append({name: measured[name] for name in SYNC_TIMES})
             shift = number % len(turns)
             for contender in [*turns][shift:] + [*turns][:shift]:
                 done[contender].append(_without_gc(turns[contender]))
+        self._calibrate()
         series = (Series.of(*contender, found) for contender, found in done.items())
         return Rounds(tuple(series), tuple(syncs))
+
+    def _calibrate(self) -> Turn:
+        self.calibrations.append(noise.calibrate(self.scratch))
+        return self.calibrations[-1]
 
     @contextlib.contextmanager
     def directory(self) -> Iterator[Path]:

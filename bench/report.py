@@ -11,8 +11,9 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from bench.harness import Plan
 from bench.installed import Installed
+from bench.noise import Noise
+from bench.plans import Plan
 from bench.result import RowResult, Series, Spread
 from bench.targets import Judgement, Target, judge
 
@@ -129,11 +130,16 @@ def show(console: Console, rows: Sequence[RowResult], machine: Mapping[str, obje
 
 
 def as_json(
-    rows: Sequence[RowResult], machine: Mapping[str, object], plan: Plan, installed: Installed
+    rows: Sequence[RowResult],
+    machine: Mapping[str, object],
+    plan: Plan,
+    installed: Installed,
+    noise: Noise,
 ) -> str:
-    """Return the whole result as JSON: machine class, plan, engine settings, series, judgements."""
+    """Return the whole result as JSON: machine class, noise, plan, engine settings, series, judgements."""
     found = {
         "machine": machine,
+        "noise": dataclasses.asdict(noise),
         "plan": dataclasses.asdict(plan),
         "engines": installed.settings,
         "absent": installed.absent,
@@ -149,6 +155,7 @@ def _row_json(row: RowResult) -> dict[str, object]:
         "skipped": row.skipped,
         "settings": row.settings,
         "sync": sync_medians(row),
+        "calibrations": row.calibrations,
         "series": [_series_json(one) for one in row.series],
         "targets": [_judgement_json(one) for one in judge(row)],
     }

@@ -47,7 +47,10 @@ class Series:
 
 @dataclass(frozen=True)
 class RowResult:
-    """One row of the target table: its series and sync times, or why it could not run."""
+    """One row of the target table: its series and sync times, or why it could not run.
+
+    `calibrations` say how steady the machine was: before each round and after the last one.
+    """
 
     name: str
     work: str
@@ -55,6 +58,7 @@ class RowResult:
     sync_us: tuple[Turn, ...] = ()
     settings: Mapping[str, object] = field(default_factory=dict)
     skipped: str = ""
+    calibrations: tuple[Turn, ...] = ()
 
     def find(self, engine: str, variant: str) -> Series | None:
         """Return the series of `engine` in `variant`, or None when it did not run."""

@@ -5,9 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from bench.rows import Row, atomic, counters, memory, opening, reads, ring, tasks, writes
+from bench.engines import ENGINES
+from bench.plans import Plan
+from bench.rows import (
+    SMALL_BYTES,
+    Row,
+    atomic,
+    counters,
+    memory,
+    opening,
+    reads,
+    ring,
+    tasks,
+    writes,
+)
 
 EVERY = "all"  #: the word for all suites
+STORED_BYTES = 400  #: what a record takes on disk at most, its log and half-full pages included
 
 
 @dataclass(frozen=True)
@@ -17,6 +31,18 @@ class Suite:
     name: str
     about: str
     rows: tuple[Row, ...]
+
+
+def _tables(plan: Plan) -> float:
+    return SMALL_BYTES + len(ENGINES) * plan.table_records * STORED_BYTES
+
+
+def _logs(plan: Plan) -> float:
+    return SMALL_BYTES + 2 * (plan.log_records + 2 * plan.peer_log_records) * STORED_BYTES
+
+
+def _clean(plan: Plan) -> float:
+    return SMALL_BYTES + plan.clean_records * STORED_BYTES
 
 
 #: In the order of a run.
@@ -32,8 +58,8 @@ SUITES = {
                 Row("3", "put, ack disk, 1,000 asyncio tasks", tasks.put_from_tasks),
                 Row("4", "submit() loop, then one sync", writes.submit_loop),
                 Row("5", "put_many(1,000), ack disk", writes.put_batches),
-                Row("8", "get, cached, flushed", reads.get_cached),
-                Row("9", "ordered scan, 16 shards, flushed", reads.scan_all),
+                Row("8", "get, cached, flushed", reads.get_cached, _tables),
+                Row("9", "ordered scan, 16 shards, flushed", reads.scan_all, _tables),
                 Row("14", "hash 16 B + ring lookup in C, 64 shards", ring.lookups),
                 Row("counter", "increments of one hot key, each synced", counters.count),
                 Row("atomic", "get_entry, add, cas, incr beside put, 1 thread", atomic.one_step),
@@ -43,8 +69,8 @@ SUITES = {
             "recovery",
             "from a crash or a clean close to the first read",
             (
-                Row("11", "replay to first read", opening.replay),
-                Row("12", "open a clean store, 16 shards", opening.open_clean),
+                Row("11", "replay to first read", opening.replay, _logs),
+                Row("12", "open a clean store, 16 shards", opening.open_clean, _clean),
             ),
         ),
         Suite(

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from bench import jobs
 from bench.harness import Harness
-from bench.result import RowResult, Series
+from bench.result import RowResult, Turn
 
 if TYPE_CHECKING:
     from bench.rows import Row
@@ -20,8 +20,10 @@ def heap(row: Row, harness: Harness) -> RowResult:
     """
     (name,) = harness.present("shardkv")
     count = harness.plan.heap_records
-    turns = []
-    for _ in range(harness.plan.rounds):
+
+    def turn(name: str) -> Turn:
         with harness.directory() as path:
-            turns.append(jobs.run("heap", name, path, count))
-    return RowResult(row.name, row.work, (Series.of(name, "", turns),), settings={"records": count})
+            return jobs.run("heap", name, path, count)
+
+    rounds = harness.rounds([name], turn)
+    return RowResult(row.name, row.work, rounds.series, settings={"records": count})

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from bench import jobs
 from bench.harness import TABLE_SHARDS, Harness
 from bench.machine import forget_cached
-from bench.result import RowResult, Series, Turn
+from bench.result import RowResult, Turn
 
 if TYPE_CHECKING:
     from bench.rows import Row
@@ -59,7 +59,7 @@ def open_clean(row: Row, harness: Harness) -> RowResult:
     count = harness.plan.clean_records
     with harness.directory() as path:
         loaded = jobs.run("load", name, path, count, TABLE_SHARDS)
-        turns = [jobs.run("open_clean", name, path, count) for _ in range(harness.plan.rounds)]
+        rounds = harness.rounds([name], lambda name: jobs.run("open_clean", name, path, count))
         size = sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
     settings = {
         "records": count,
@@ -67,4 +67,4 @@ def open_clean(row: Row, harness: Harness) -> RowResult:
         "load_s": loaded["seconds"],
         "bytes": size,
     }
-    return RowResult(row.name, row.work, (Series.of(name, "", turns),), settings=settings)
+    return RowResult(row.name, row.work, rounds.series, settings=settings)

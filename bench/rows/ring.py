@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.harness import Harness
-from bench.result import RowResult, Series, Turn, Unavailable
+from bench.result import RowResult, Turn, Unavailable
+from bench.targets import SUBJECT
 
 if TYPE_CHECKING:
     from bench.rows import Row
@@ -27,9 +28,9 @@ def lookups(row: Row, harness: Harness) -> RowResult:
     """Row 14: lookups per second and the largest share of keys over the mean share."""
     with harness.directory() as path:
         program = _build(path)
-        turns = [_run(program, harness.plan.ring_lookups) for _ in range(harness.plan.rounds)]
+        rounds = harness.rounds([SUBJECT], lambda _: _run(program, harness.plan.ring_lookups))
     settings = {"lookups": harness.plan.ring_lookups, "shards": SHARDS, "flags": " ".join(FLAGS)}
-    return RowResult(row.name, row.work, (Series.of("shardkv", "", turns),), settings=settings)
+    return RowResult(row.name, row.work, rounds.series, settings=settings)
 
 
 def _build(directory: Path) -> Path:

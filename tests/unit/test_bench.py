@@ -12,8 +12,9 @@ from house.tree import ROOT
 from bench import counters, figures, installed, report
 from bench.__main__ import main
 from bench.counters import COUNTERS, KEY, Counter, counter_class
-from bench.harness import QUICK
 from bench.loops import Span, Timed, write_on_loop, write_together
+from bench.noise import Noise
+from bench.plans import QUICK
 from bench.result import Curve, RowResult, Series, Unavailable
 from bench.suites import ROWS, SUITES, rows_of
 from bench.targets import BEST_PEER, TARGETS, Target, judge
@@ -69,7 +70,7 @@ def test_a_variant_is_judged_by_another_variant_of_the_same_engine() -> None:
 def test_what_a_turn_measured_along_the_way_goes_into_the_result_file() -> None:
     curve = Curve("per_s", "s", (0.0, 1.0), (5.0, 6.0))
     row = RowResult("6", "", (Series("shardkv", "", {"per_s": (5.5,)}, (curve,)),))
-    told = json.loads(report.as_json([row], {}, QUICK, installed.Installed()))
+    told = json.loads(report.as_json([row], {}, QUICK, installed.Installed(), Noise()))
     (one,) = told["rows"][0]["series"]
     assert one["curves"] == [{"name": "per_s", "x_name": "s", "x": [0, 1], "y": [5, 6]}]
     assert one["metrics"] == {"per_s": {"median": 5.5, "low": 5.5, "high": 5.5}}

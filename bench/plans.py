@@ -1,0 +1,71 @@
+"""How much a run measures: three sizes, and single figures of them changed by the command line."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How much to measure. Counts are records."""
+
+    rounds: int = 5
+    settle_seconds: float = 90.0  # how long to wait for a low load before the first row
+    seconds: float = 1.2
+    warm_seconds: float = 0.3
+    loop_records: int = 400_000
+    table_records: int = 1_000_000
+    gets: int = 200_000
+    log_records: int = 4_000_000
+    peer_log_records: int = 250_000
+    clean_records: int = 10_000_000
+    heap_records: int = 1_000_000
+    ring_lookups: int = 20_000_000
+
+
+#: Does it work, not how fast it is.
+QUICK = Plan(
+    rounds=3,
+    settle_seconds=0.0,
+    seconds=0.4,
+    warm_seconds=0.1,
+    loop_records=100_000,
+    table_records=200_000,
+    gets=50_000,
+    log_records=500_000,
+    peer_log_records=50_000,
+    clean_records=1_000_000,
+    heap_records=400_000,
+    ring_lookups=5_000_000,
+)
+
+FIELDS = {field.name: field for field in dataclasses.fields(Plan)}
+
+
+def changed(plan: Plan, settings: Mapping[str, float]) -> Plan:
+    """Return `plan` with other figures; a count is made whole."""
+    whole = {
+        name: int(value) if isinstance(FIELDS[name].default, int) else value
+        for name, value in settings.items()
+    }
+    return dataclasses.replace(plan, **whole)  # type: ignore[arg-type]
+
+
+def setting(text: str) -> tuple[str, float]:
+    """Read NAME=NUMBER, as `--set` takes it.
+
+    Raises:
+        ValueError: for an unknown name, and for what is no positive number.
+    """
+    name, _, figure = text.partition("=")
+    if name not in FIELDS:
+        raise ValueError(f"no figure {name!r}; there are {', '.join(FIELDS)}")
+    try:
+        value = float(figure)
+    except ValueError:
+        value = 0.0
+    if value <= 0:
+        raise ValueError(f"{name} must be a positive number, as {name}={FIELDS[name].default}")
+    return name, value
