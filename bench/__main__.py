@@ -8,12 +8,17 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Sequence
 
-from bench import figures
+from bench import compare, figures
 from bench.options import run_options
+from bench.page import command
 from bench.run import measure
 
 #: First word of the command line -> what it runs with the words after it; returns the exit status.
-COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {"figures": figures.main}
+COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
+    "report": command.main,
+    "compare": compare.main,
+    "figures": figures.main,
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

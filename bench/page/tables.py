@@ -1,0 +1,134 @@
+"""The tables of the page, as HTML."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from html import escape
+
+from bench.page.read import Json
+from bench.page.svg import element
+from bench.report import UNITS, number
+
+VERDICTS = {
+    "reach": "good",
+    "pass": "good",
+    "fail": "bad",
+    "below reach": "middling",
+    "not measured": "none",
+}
+MARKS = {"reach": "✓✓", "pass": "✓", "fail": "✗", "below reach": "…", "not measured": "-"}
+
+
+def table(caption: str, heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Write a table of text; cells that begin with `<` are HTML already."""
+    head = element("tr", *(element("th", escape(name), scope="col") for name in heads))
+    body = [element("tr", *(_cell(cell) for cell in row)) for row in rows]
+    whole = element(
+        "table",
+        element("caption", escape(caption)),
+        element("thead", head),
+        element("tbody", *body, ""),
+    )
+    return element("div", whole, class_="scroll", tabindex="0", role="region", aria_label=caption)
+
+
+def _cell(cell: str) -> str:
+    return element("td", cell if cell.startswith("<") else escape(cell), "")
+
+
+def spread(found: Json | None) -> str:
+    """Write a median with its range."""
+    if found is None:
+        return "-"
+    return f"{number(found['median'])} ({number(found['low'])} .. {number(found['high'])})"
+
+
+def targets(rows: Sequence[Json]) -> str:
+    """Write floor, reach and measured of every target."""
+    lines = []
+    for row in rows:
+        if row["skipped"]:
+            lines.append(
+                (str(row["row"]), row["work"], "", "", "", f"skipped: {row['skipped']}", "")
+            )
+        lines += [_target(row, target) for target in row["targets"]]
+    heads = ("row", "work", "unit", "floor", "reach", "measured: median (range)", "verdict")
+    return table("Targets: floor, reach, measured", heads, lines)
+
+
+def _target(row: Json, target: Json) -> tuple[str, ...]:
+    peer = target.get("peer_variant") or target.get("peer")
+    unit = f"x {peer}" if target.get("peer") else UNITS.get(target["metric"], target["metric"])
+    verdict = target["verdict"]
+    work = ", ".join(part for part in (row["work"], target.get("variant", "")) if part)
+    return (
+        str(row["row"]),
+        work,
+        unit,
+        *(
+            "" if target.get(bound) is None else number(target[bound])
+            for bound in ("floor", "reach")
+        ),
+        spread(target["measured"]),
+        element("span", f"{MARKS[verdict]} {verdict}", class_=VERDICTS[verdict]),
+    )
+
+
+def machine(result: Json) -> str:
+    """Write what it was measured on, and how much."""
+    about, plan = result["machine"], result["plan"]
+    lines = [
+        (name.replace("_", " "), str(value)) for name, value in about.items() if name != "versions"
+    ]
+    versions = about.get("versions", {})
+    lines.append(("versions", ", ".join(f"{name} {value}" for name, value in versions.items())))
+    lines.append(("plan", ", ".join(f"{name} {number(value)}" for name, value in plan.items())))
+    return table("Machine, versions, plan", ("what", "value"), lines)
+
+
+def syncs(rows: Sequence[Json]) -> str:
+    """Write the disk's own sync times, measured beside each row."""
+    lines = [
+        (
+            str(row["row"]),
+            row["work"],
+            *(f"{row['sync'][name]:.0f}" for name in ("overwrite_us", "append_us")),
+        )
+        for row in rows
+        if row["sync"]
+    ]
+    heads = ("row", "work", "over written bytes, us", "at a growing end, us")
+    return (
+        table("Write of 4 KiB and fdatasync, median during each row", heads, lines) if lines else ""
+    )
+
+
+def engines(result: Json) -> str:
+    """Write how each engine was configured, and which were not there."""
+    lines = [(name, str(told)) for name, told in result["engines"].items()]
+    lines += [(name, f"did not run: {reason}") for name, reason in result.get("absent", {}).items()]
+    return table("How each engine was configured", ("engine", "settings"), lines)
+
+
+def series(row: Json) -> str:
+    """Write every metric of every engine of a row."""
+    names = list(dict.fromkeys(name for one in row["series"] for name in one["metrics"]))
+    lines = [
+        (one["engine"], one["variant"], *(spread(one["metrics"].get(name)) for name in names))
+        for one in row["series"]
+    ]
+    return (
+        table(f"{row['work']}: all figures", ("engine", "variant", *names), lines) if lines else ""
+    )
+
+
+def settings(row: Json) -> str:
+    """Write a row's own settings as one paragraph, or nothing."""
+    told = "; ".join(f"{name}: {_short(value)}" for name, value in row["settings"].items())
+    return element("p", escape(told), class_="soft") if told else ""
+
+
+def _short(value: object) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {_short(part)}" for name, part in value.items())
+    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
