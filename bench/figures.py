@@ -1,6 +1,6 @@
-"""README's figures, made from the committed result file that README names.
+"""README's figures and its picture, made from the committed result file that README names.
 
-`python -m bench.figures` writes them between README's two marks; a test holds them equal. Another
+`python -m bench.figures` writes them, the figures between README's two marks; tests hold them equal. Another
 result file is named in the first mark.
 """
 
@@ -15,11 +15,13 @@ from pathlib import Path
 from typing import Any
 
 from bench.noise import Noise
+from bench.page.overview import overview
 from bench.report import UNITS, number
 from bench.targets import SUBJECT
 
 ROOT = Path(__file__).resolve().parent.parent
 README = ROOT / "README.md"
+PICTURE = Path("docs/figures.svg")
 BLOCK = re.compile(r"(<!-- figures: (\S+) -->\n)(.*?)(<!-- end of figures -->)", re.DOTALL)
 HEAD = "| | shardkv | best peer | |\n|---|---|---|---|\n"
 MISSED = {"fail"}
@@ -133,22 +135,45 @@ def updated(readme: str, root: Path = ROOT) -> str:
     Raises:
         ValueError: when README has no such block, or names a result that is refused.
     """
+    found = _block(readme)
+    result = _named(found, root)
+    image = f"![{overview(result).title}]({PICTURE})\n\n"
+    told = found[1] + image + figures(result) + found[4]
+    return readme[: found.start()] + told + readme[found.end() :]
+
+
+def picture(readme: str, root: Path = ROOT) -> str:
+    """Return the picture of the result file that README names, as SVG.
+
+    Raises:
+        ValueError: when README has no such block.
+    """
+    return overview(_named(_block(readme), root)).svg(alone=True) + "\n"
+
+
+def _block(readme: str) -> re.Match[str]:
     found = BLOCK.search(readme)
     if found is None:
         raise ValueError("README.md has no block of figures")
-    result = json.loads((root / found[2]).read_text(encoding="utf-8"))
-    return readme[: found.start()] + found[1] + figures(result) + found[4] + readme[found.end() :]
+    return found
+
+
+def _named(block: re.Match[str], root: Path) -> Json:
+    result: Json = json.loads((root / block[2]).read_text(encoding="utf-8"))
+    return result
 
 
 def main(words: Sequence[str] = ()) -> int:
-    """Bring README up to date; `words` must be empty."""
+    """Bring README and its picture up to date; `words` must be empty."""
     if words:
         raise SystemExit(f"figures: unexpected {' '.join(words)}")
+    readme = README.read_text(encoding="utf-8")
     try:
-        text = updated(README.read_text(encoding="utf-8"))
+        text = updated(readme)
     except ValueError as error:
         raise SystemExit(f"README.md stays as it is: {error}") from error
     README.write_text(text, encoding="utf-8")
+    (ROOT / PICTURE).write_text(picture(readme), encoding="utf-8")
     return 0
 
 

@@ -155,7 +155,9 @@ def test_the_figures_of_every_committed_result_can_be_told(path: Path) -> None:
 def test_a_readme_with_another_figure_is_brought_up_to_date() -> None:
     mark = f"<!-- figures: {RESULTS[0].relative_to(ROOT)} -->\n"
     right = figures.updated(f"before\n{mark}<!-- end of figures -->\nafter\n")
-    assert right.startswith(f"before\n{mark}| |")
+    assert right.startswith(
+        f"before\n{mark}![shardkv beside its peers, per second](docs/figures.svg)\n\n| |"
+    )
     assert right.endswith("<!-- end of figures -->\nafter\n")
     assert figures.updated(right.replace("floors", "ceilings")) == right
     with pytest.raises(ValueError, match="no block"):

@@ -70,5 +70,12 @@ def test_the_figures_are_those_of_the_committed_result_that_the_readme_names() -
     assert figures.updated(readme) == readme, "run: python -m bench.figures"
 
 
+def test_the_picture_is_that_of_the_committed_result_that_the_readme_names() -> None:
+    readme = (ROOT / "README.md").read_text()
+    drawn = (ROOT / figures.PICTURE).read_text()
+    assert drawn == figures.picture(readme), "run: python -m bench.figures"
+    assert f"]({figures.PICTURE})" in readme
+
+
 def test_the_examples_of_the_package_say_what_happens() -> None:
     assert doctest.testmod(shardkv).failed == 0
