@@ -137,11 +137,12 @@ def _timed(ends: Sequence[list[int]], begin: int, end: int) -> Timed:
     )
     turn = {
         "per_s": done / ((end - begin) / 1e9),
-        "p50_us": _percentile(waits, 0.50),
-        "p99_us": _percentile(waits, 0.99),
+        "p50_us": percentile(waits, 0.50),
+        "p99_us": percentile(waits, 0.99),
     }
     return Timed(turn, sum(len(times) for times in ends))
 
 
-def _percentile(ordered: Sequence[int], share: float) -> float:
+def percentile(ordered: Sequence[int], share: float) -> float:
+    """Return the time, in us, that `share` of the ascending times in ns do not exceed; 0 of none."""
     return ordered[min(len(ordered) - 1, int(len(ordered) * share))] / 1000 if ordered else 0.0

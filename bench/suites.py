@@ -14,6 +14,7 @@ from bench.rows import (
     counters,
     memory,
     opening,
+    queueing,
     reads,
     ring,
     tasks,
@@ -77,6 +78,11 @@ SUITES = {
             "memory",
             "what unflushed records cost in the heap",
             (Row("13", "heap per unflushed record", memory.heap),),
+        ),
+        Suite(
+            "queueing",
+            "log and flush as queues: how long one waits, beside what theory says",
+            (Row("queueing", "random arrivals at the log and at the flush", queueing.stages),),
         ),
     )
 }

@@ -47,6 +47,8 @@ def pictures(row: Json) -> list[Drawing]:
 
 def _throughput(row: Json) -> Iterator[Drawing]:
     metric = main_metric(row)
+    if metric == "rate_per_s":  # what was asked for is no result
+        return
     for variant, series, variants in groups(row):
         rows = bars_of(series, metric, variants) if metric else []
         if rows and metric:
