@@ -44,7 +44,7 @@ def test_a_short_run_gives_every_stage_and_the_page_tells_them(tmp_path: Path) -
     for stage in found:
         assert stage.wait > 0
         assert stage.group >= 1
-        assert 0 < stage.busy
+        assert stage.busy > 0
     assert main(["report", str(path), "--output", str(tmp_path / "report")]) == 0
     told = (tmp_path / "report" / "index.html").read_text()
     assert "Queueing: measured beside predicted" in told
