@@ -15,6 +15,7 @@ struct skv_copy {
     int dir, lock_fd;
     bool made, pinned, finished;
     uint32_t pin, next_shard;
+    skv_slice lineage; /* borrowed while the copy is opened */
     uint64_t first_seqno;
     uint64_t passed_bytes, shard_bytes; /* of the original: shards that are copied, and all of them */
     skv_manifest manifest;              /* of the copy */
@@ -50,6 +51,9 @@ static skv_code set_out(skv_copy *copy, const skv_manifest *from, skv_error *err
     skv_code code;
     copy->manifest = *from;
     copy->manifest.generation = 1;
+    copy->manifest.lineage_bytes = (uint32_t)copy->lineage.bytes;
+    if (copy->lineage.bytes)
+        memcpy(copy->manifest.lineage, copy->lineage.data, copy->lineage.bytes);
     code = skv_os_random(copy->manifest.store_id, SKV_STORE_ID_BYTES, err);
     if (code == SKV_OK)
         code = make_home(copy, err);
@@ -161,14 +165,19 @@ skv_copy *skv_restore_open(const skv_lmdb *lmdb, const char *from, const char *p
     return NULL;
 }
 
-skv_copy *skv_copy_open(skv_store *store, const char *path, skv_io *io)
+skv_copy *skv_copy_open(skv_store *store, const char *path, const char *lineage, size_t lineage_bytes, skv_io *io)
 {
     skv_copy *copy;
-    skv_code code = skv_store_enter(store, &io->error);
+    skv_code code = SKV_OK;
+    if (lineage_bytes > SKV_LINEAGE_BYTES_MAX)
+        code = skv_fail(&io->error, SKV_INVALID, "the lineage has %zu bytes; at most %d", lineage_bytes, SKV_LINEAGE_BYTES_MAX);
+    if (code == SKV_OK)
+        code = skv_store_enter(store, &io->error);
     if (code != SKV_OK)
         return NULL;
     copy = make_copy(path, &io->error);
     if (copy) {
+        copy->lineage = (skv_slice){(const uint8_t *)lineage, lineage_bytes};
         copy->store = store;
         code = start(copy, store, &io->error);
     }
@@ -267,7 +276,11 @@ static skv_code finish(skv_copy *copy, skv_error *err)
         return code;
     copy->finished = true;
     code = skv_os_remove(copy->dir, SKV_COPY_NAME, err);
-    return code == SKV_OK ? skv_os_sync_dir(copy->dir, ".", err) : code;
+    if (code == SKV_OK)
+        code = skv_os_sync_dir(copy->dir, ".", err);
+    skv_os_close(copy->lock_fd); /* it may be opened now, while this still keeps the original's log for it */
+    copy->lock_fd = -1;
+    return code;
 }
 
 static skv_code copy_next(skv_copy *copy, skv_error *err)

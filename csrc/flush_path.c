@@ -4,6 +4,7 @@
 #include "memory.h"
 
 /* Pages a unit may make dirty: LMDB holds them in memory until the commit, and one sync carries them. */
+#define PEER_BUDGETS 4 /* budgets of unflushed bytes that the log may grow to for peers that are behind */
 #define UNIT_PAGES 16384
 #define UNIT_BYTES ((uint64_t)64 << 20)
 #define RESOLVE_AT_ONCE 256
@@ -328,13 +329,22 @@ void skv_flush_unpin(skv_parts *parts, uint32_t pin)
     skv_flush_retire(parts);
 }
 
+/* For peers the log is kept while it is not too long: one that is far behind gets a copy. */
+static uint64_t kept_for_peers(skv_parts *parts)
+{
+    uint64_t bytes, segments, most = PEER_BUDGETS * atomic_load(&parts->pressure.budget_bytes);
+    skv_log_extent(parts->log, &bytes, &segments);
+    return bytes > most ? UINT64_MAX : skv_acks_kept(&parts->acks);
+}
+
 void skv_flush_retire(skv_parts *parts)
 {
-    uint64_t bound, pinned, applied_sum = 0;
+    uint64_t bound, pinned, kept = kept_for_peers(parts), applied_sum = 0;
     skv_log_lock(parts->log);
     bound = first_needed(parts);
     pinned = oldest_pin(parts);
     bound = pinned < bound ? pinned : bound;
+    bound = kept < bound ? kept : bound;
     for (uint32_t i = 0; i < parts->lane_count; i++)
         applied_sum += skv_shard_applied(parts->lanes[i].shard);
     for (const skv_snapshot *snapshot = parts->snapshots; snapshot; snapshot = snapshot->next)

@@ -28,6 +28,7 @@ struct skv_log {
     bool finished; /* closed in good order: nothing will be appended */
     uint64_t group;           /* counts commit groups; the one that takes appends now */
     uint64_t closed_seqno;    /* newest seqno of the group before, which may be on its way to the disk */
+    unsigned ahead;           /* readers that want to know when a group closes */
     skv_gate gates[2];        /* waiters of group g wait at gate g % 2 */
     unsigned waiting[2];
     skv_code poison_code;

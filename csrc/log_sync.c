@@ -116,9 +116,11 @@ static void lead(skv_log *log)
     uint64_t began, durable;
     commit_group group = take_group(log);
     unsigned followers, open = (unsigned)(log->group % 2);
-    bool heir, healthy;
+    bool heir, healthy, ahead = log->ahead > 0;
     log->leading = true;
     skv_unlock(&log->lock);
+    if (ahead) /* they ship the group while it is on its way to the disk */
+        skv_event_notify(&log->advanced);
     began = skv_now_ns();
     code = sync_group(log, &group, &err);
     skv_lock(&log->lock);

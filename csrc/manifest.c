@@ -12,9 +12,9 @@
 #define MANIFEST_NAME "MANIFEST"
 #define MANIFEST_COPY "MANIFEST.bak"
 #define MANIFEST_TEMP "MANIFEST.new"
-#define FILE_BYTES_MAX 8192
+#define FILE_BYTES_MAX 16384
 
-_Static_assert(FILE_BYTES_MAX > SKV_MANIFEST_BODY + 128 + SKV_SHARDS_MAX * SKV_MP_HEAD_MAX, "every manifest fits");
+_Static_assert(FILE_BYTES_MAX > SKV_MANIFEST_BODY + 256 + SKV_SHARDS_MAX * SKV_MP_HEAD_MAX + SKV_LINEAGE_BYTES_MAX, "every manifest fits");
 
 #define FIELDS_NEEDED 3
 
@@ -55,6 +55,18 @@ static size_t encode_settings(uint8_t *out, const skv_settings *from, uint8_t *c
     return (size_t)(at - out);
 }
 
+static size_t encode_lineage(uint8_t *out, const skv_manifest *manifest, uint8_t *count)
+{
+    uint8_t *at = out;
+    if (!manifest->lineage_bytes)
+        return 0;
+    at += skv_pack_str(at, "lineage");
+    at += skv_pack_bin_head(at, manifest->lineage_bytes);
+    memcpy(at, manifest->lineage, manifest->lineage_bytes);
+    ++*count;
+    return (size_t)(at - out) + manifest->lineage_bytes;
+}
+
 static size_t encode_body(uint8_t *out, const skv_manifest *manifest)
 {
     uint8_t *at = out, count = FIELDS_NEEDED;
@@ -70,6 +82,7 @@ static size_t encode_body(uint8_t *out, const skv_manifest *manifest)
     for (uint32_t i = 0; i < manifest->shards; i++)
         at += skv_pack_uint(at, manifest->weights[i]);
     at += encode_settings(at, &manifest->settings, &count);
+    at += encode_lineage(at, manifest, &count);
     (void)skv_pack_map(out, count);
     return (size_t)(at - out);
 }
@@ -107,6 +120,16 @@ static bool decode_store_id(skv_unpack *in, skv_manifest *out)
     return true;
 }
 
+static bool decode_lineage(skv_unpack *in, skv_manifest *out)
+{
+    skv_slice lineage;
+    if (!skv_unpack_bin(in, &lineage) || !lineage.bytes || lineage.bytes > SKV_LINEAGE_BYTES_MAX)
+        return false;
+    memcpy(out->lineage, lineage.data, lineage.bytes);
+    out->lineage_bytes = (uint32_t)lineage.bytes;
+    return true;
+}
+
 static bool decode_setting(skv_unpack *in, const setting *which, skv_manifest *out)
 {
     uint64_t value;
@@ -135,9 +158,11 @@ static bool decode_field(skv_unpack *in, uint32_t *seen, skv_manifest *out)
         bit = skv_unpack_uint(in, &out->epoch) ? 2 : 0;
     else if (named(name, "weights"))
         bit = decode_weights(in, out) ? 4 : 0;
+    else if (named(name, "lineage"))
+        bit = decode_lineage(in, out) ? 8 : 0;
     for (size_t i = 0; i < SETTINGS; i++)
         if (named(name, settings[i].name))
-            bit = decode_setting(in, &settings[i], out) ? 8U << i : 0;
+            bit = decode_setting(in, &settings[i], out) ? 16U << i : 0;
     *seen |= bit;
     return *seen != before;
 }
@@ -247,6 +272,18 @@ skv_code skv_manifest_load(int dir, skv_manifest *out, skv_error *err)
 skv_code skv_manifest_look(int dir, int copy, skv_manifest *out, skv_error *err)
 {
     return load_copy(dir, copy ? MANIFEST_COPY : MANIFEST_NAME, out, err);
+}
+
+skv_code skv_manifest_peek(int dir, skv_manifest *out, skv_error *err)
+{
+    skv_manifest copy;
+    skv_code first = load_copy(dir, MANIFEST_NAME, out, err), second;
+    second = load_copy(dir, MANIFEST_COPY, &copy, first == SKV_OK || first == SKV_NOT_FOUND ? err : NULL);
+    if (second == SKV_OK && (first != SKV_OK || copy.generation > out->generation))
+        *out = copy;
+    if (first == SKV_OK || second == SKV_OK)
+        return SKV_OK;
+    return first == SKV_NOT_FOUND ? second : first;
 }
 
 skv_code skv_manifest_remove(int dir, skv_error *err)

@@ -2,6 +2,7 @@
 #ifndef SKV_PARTS_H
 #define SKV_PARTS_H
 
+#include "acks.h"
 #include "admission.h"
 #include "lane.h"
 #include "log.h"
@@ -19,6 +20,7 @@ typedef struct {
     uint32_t lane_count;
     skv_pressure pressure;
     skv_admission admission;
+    skv_acks acks;
     skv_notifiers notifiers; /* outlives the log: who waits hears of the end */
     skv_snapshot *snapshots;        /* live ones, newest first; under the log's lock */
     uint64_t newest_snapshot_seqno; /* 0: none; under the log's lock */

@@ -49,13 +49,18 @@ void skv_settings_apply(skv_store *store)
 skv_code skv_settings_store(skv_store *store, const skv_settings *settings, skv_error *err)
 {
     skv_manifest next = store->manifest;
-    skv_code code;
     next.settings = *settings;
-    next.generation++;
-    code = skv_manifest_save(store->dir, &next, err);
+    return skv_settings_save(store, &next, err);
+}
+
+skv_code skv_settings_save(skv_store *store, skv_manifest *next, skv_error *err)
+{
+    skv_code code;
+    next->generation++;
+    code = skv_manifest_save(store->dir, next, err);
     store->manifest.generation++; /* also when it failed: one of the copies may have it by now */
     if (code == SKV_OK)
-        store->manifest.settings = *settings;
+        store->manifest = *next;
     return code;
 }
 

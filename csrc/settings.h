@@ -16,5 +16,7 @@ skv_code skv_settings_check(const skv_settings *settings, skv_error *err);
 void skv_settings_apply(skv_store *store);
 /* Save the manifest with these; on failure the old ones stay in force. Alone, or under the lock of the settings. */
 skv_code skv_settings_store(skv_store *store, const skv_settings *settings, skv_error *err);
+/* The same for the whole manifest, but for its generation. */
+skv_code skv_settings_save(skv_store *store, skv_manifest *next, skv_error *err);
 
 #endif

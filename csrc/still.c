@@ -14,19 +14,6 @@ static skv_code fail_no_store(const skv_still *still, skv_error *err)
     return skv_fail(err, SKV_INVALID, "%s holds no store", still->path);
 }
 
-/* The newest good copy. */
-static skv_code read_manifest(skv_still *still, skv_error *err)
-{
-    skv_manifest copy;
-    skv_code first = skv_manifest_look(still->dir, 0, &still->manifest, err), second;
-    second = skv_manifest_look(still->dir, 1, &copy, first == SKV_OK || first == SKV_NOT_FOUND ? err : NULL);
-    if (second == SKV_OK && (first != SKV_OK || copy.generation > still->manifest.generation))
-        still->manifest = copy;
-    if (first == SKV_OK || second == SKV_OK)
-        return SKV_OK;
-    return first == SKV_NOT_FOUND ? second : first;
-}
-
 static skv_code open_still(skv_still *still, skv_error *err)
 {
     skv_code code = skv_os_open_dir(still->path, &still->dir, err);
@@ -37,7 +24,7 @@ static skv_code open_still(skv_still *still, skv_error *err)
                                                         : fail_no_store(still, err);
     if (code == SKV_OK)
         code = skv_home_lock_still(still->dir, still->path, &still->lock_fd, err);
-    return code == SKV_OK ? read_manifest(still, err) : code;
+    return code == SKV_OK ? skv_manifest_peek(still->dir, &still->manifest, err) : code;
 }
 
 skv_code skv_still_open(const skv_lmdb *lmdb, const char *path, skv_still **out, skv_error *err)

@@ -258,8 +258,10 @@ skv_code skv_open(const skv_options *options, skv_store **out, skv_error *err)
     store->dir = store->lock_fd = -1;
     store->lmdb = options->lmdb;
     store->in_force = full;
-    store->readonly = options->readonly != 0;
+    store->readonly = options->readonly || options->following;
     skv_notifiers_create(&store->parts.notifiers);
+    skv_acks_create(&store->parts.acks);
+    store->parts.acks.notifiers = &store->parts.notifiers;
     skv_admission_create(&store->parts.admission);
     skv_mutex_create(&store->settings_lock);
     skv_pressure_create(&store->parts.pressure, SKV_BUDGET_DEFAULT);
@@ -282,6 +284,7 @@ static void wake_everybody(skv_store *store)
     skv_event_notify(&store->parts.pressure.wanted);
     skv_event_notify(&store->parts.pressure.relieved);
     skv_event_notify(&store->parts.flushed);
+    skv_event_notify(&store->parts.acks.changed);
     skv_event_notify(&store->left);
 }
 
@@ -322,6 +325,7 @@ static void free_parts(skv_store *store)
     skv_ring_free(store->parts.ring);
     skv_pressure_free(&store->parts.pressure);
     skv_admission_free(&store->parts.admission);
+    skv_acks_free(&store->parts.acks);
     skv_mutex_free(&store->settings_lock);
     store->parts.ring = NULL;
     skv_os_close(store->lock_fd);

@@ -194,7 +194,7 @@ static skv_code append_all(skv_parts *parts, skv_write *write, size_t bytes, skv
     write->seqno = skv_log_last(parts->log);
     if (write->ack != SKV_ACK_MEMORY)
         skv_log_note_disk(parts->log);
-    if (write->ack != SKV_ACK_DISK) /* nobody is about to wait: the sync loop shall do it */
+    if (write->ack == SKV_ACK_MEMORY || write->ack == SKV_ACK_LATER) /* nobody is about to wait: the sync loop shall do it */
         skv_log_want_sync(parts->log);
     skv_pressure_add(&parts->pressure, bytes);
     return SKV_OK;
@@ -242,6 +242,7 @@ skv_code skv_write_append(skv_parts *parts, skv_write *write, skv_io *io)
     size_t bytes = prepare(parts, write);
     uint64_t end = 0, now;
     skv_code code = admit(parts, write, bytes, io);
+    io->wait_ack = 0;
     while (code == SKV_OK) {
         unsigned seen = skv_log_room_read(parts->log);
         skv_log_lock(parts->log);
@@ -276,5 +277,14 @@ skv_code skv_answer_wait(skv_parts *parts, uint64_t seqno, skv_io *io)
 
 skv_code skv_write_wait(skv_parts *parts, uint64_t seqno, int ack, skv_io *io)
 {
-    return ack == SKV_ACK_DISK ? skv_answer_wait(parts, seqno, io) : SKV_OK;
+    skv_code code;
+    io->wait_ack = 0;
+    if (ack == SKV_ACK_MEMORY || ack == SKV_ACK_LATER)
+        return SKV_OK;
+    code = skv_answer_wait(parts, seqno, io);
+    if (code == SKV_OK && ack >= SKV_ACK_QUORUM && !skv_io_no_wait(io))
+        code = skv_acks_wait(&parts->acks, ack, seqno, SKV_SLICE_NS, &io->error);
+    if (ack >= SKV_ACK_QUORUM && (code == SKV_AGAIN || skv_io_no_wait(io)))
+        io->wait_ack = ack;
+    return code;
 }

@@ -40,7 +40,8 @@ skv_code skv_write_append(skv_parts *parts, skv_write *write, skv_io *io);
 /* What an answer rests on has to be durable before it is given: wait a slice for it. A workspace that does not wait notes
  * it in io->wait_seqno, for its caller to see to, and goes on. OK, AGAIN, POISONED. */
 skv_code skv_answer_wait(skv_parts *parts, uint64_t seqno, skv_io *io);
-/* The same for the ack of a write. */
+/* The same for the ack of a write. ACK: so many peers are down that its level cannot be reached. AGAIN, and with a workspace
+ * that does not wait always: io->wait_ack is the level beyond DISK that is left. */
 skv_code skv_write_wait(skv_parts *parts, uint64_t seqno, int ack, skv_io *io);
 
 #endif

@@ -43,9 +43,10 @@ from shardkv.locks import KeyLock
 from shardkv.namespace import Namespace
 from shardkv.opening import open
 from shardkv.options import Options, Settings
+from shardkv.peers import Peers
 from shardkv.restoring import restore
 from shardkv.snapshot import Snapshot
-from shardkv.stats import LogStats, ShardStats, SnapshotStats, Stats
+from shardkv.stats import LogStats, PeerStatus, ShardStats, SnapshotStats, Stats
 from shardkv.store import Store
 from shardkv.ticket import Ticket
 from shardkv.transaction import Transaction
@@ -82,6 +83,8 @@ __all__ = [
     "Options",
     "OutOfMemoryError",
     "OverloadedError",
+    "PeerStatus",
+    "Peers",
     "PoisonedError",
     "ReadOnlyError",
     "Settings",

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from cffi import FFI
 
-CONTRACT = Path("csrc/include/shardkv.h")
+CONTRACT = (Path("csrc/include/shardkv.h"), Path("csrc/include/shardkv_dirs.h"))
 FLAGS = Path("compile_flags.txt")
 BEGIN, END = "/* cffi: begin */", "/* cffi: end */"
 SANITIZERS = {"address", "undefined", "thread"}
@@ -21,15 +21,19 @@ SANITIZERS = {"address", "undefined", "thread"}
 PREAMBLE = """
 #pragma GCC diagnostic ignored "-Wconversion"
 #pragma GCC diagnostic ignored "-Wmissing-prototypes"
-#include "shardkv.h"
+#include "shardkv_dirs.h"
 """
 
 
-def cut_contract(header: str) -> str:
+def cut_contract() -> str:
     """Return the declarations of the contract that cffi reads."""
-    if header.count(BEGIN) != 1 or header.count(END) != 1:
-        raise SystemExit(f"{CONTRACT}: expected exactly one {BEGIN} and one {END}")
-    return header.split(BEGIN)[1].split(END)[0]
+    cut = []
+    for path in CONTRACT:
+        header = path.read_text()
+        if header.count(BEGIN) != 1 or header.count(END) != 1:
+            raise SystemExit(f"{path}: expected exactly one {BEGIN} and one {END}")
+        cut.append(header.split(BEGIN)[1].split(END)[0])
+    return "".join(cut)
 
 
 def sanitizers() -> list[str]:
@@ -57,7 +61,7 @@ def link_args() -> list[str]:
 
 
 ffi = FFI()
-ffi.cdef(cut_contract(CONTRACT.read_text()))
+ffi.cdef(cut_contract())
 ffi.set_source(
     "shardkv._core",
     PREAMBLE,

@@ -75,7 +75,7 @@ class AtomicKeys:
             found = self._calls.incr(key, delta, default, self._level(ack), self._number)
             if type(found) is tuple:
                 found, seqno = found
-                self._engine.wait(seqno)
+                self._engine.reach(seqno, self._level(ack), self._timeout)
             if found is not NotImplemented:
                 return int(found)
         key, how = as_bytes(key, "key"), self._terms(ttl, ack)
@@ -142,7 +142,7 @@ class AtomicKeys:
             if seqno is None:
                 return False
             if seqno < 0:  # appended; what is left is to wait
-                self._engine.wait(-seqno)
+                self._engine.reach(-seqno, self._level(ack), self._timeout)
             if seqno:
                 return True
         return self._put_if(key, value, check_version(version), self._terms(ttl, ack))[0]

@@ -23,17 +23,17 @@ def put_many(engine: Engine, items: Pairs, level: int, timeout: float, ttl_ms: i
     chunk = list(islice(pairs, CHUNK_ITEMS))
     if len(chunk) < CHUNK_ITEMS:
         return _put_chunk(engine, chunk, level, timeout, ttl_ms)
-    later = _native.LATER if level == _native.DISK else level
+    later = _native.MEMORY if level == _native.MEMORY else _native.LATER
     while chunk:
         seqno = _put_chunk(engine, chunk, later, timeout, ttl_ms)
         chunk = list(islice(pairs, CHUNK_ITEMS))
-    if level == _native.DISK:
-        engine.wait(seqno)
+    if level != _native.MEMORY:
+        engine.reach(seqno, level, timeout)
     return seqno
 
 
 def _put_chunk(engine: Engine, chunk: Chunk, level: int, timeout: float, ttl_ms: int) -> int:
-    if not ttl_ms and (seqno := engine.put_many(chunk, level)):
+    if not ttl_ms and (seqno := engine.put_many(chunk, level, timeout)):
         return seqno
     blob = pack(chunk)
     if len(blob) <= CHUNK_BYTES or len(chunk) == 1:

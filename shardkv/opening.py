@@ -5,8 +5,15 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 
-from shardkv.errors import InvalidError
-from shardkv.options import WRITE_TIMEOUT, Ack, check_ack, check_options, check_timeout
+from shardkv.backups import absolute
+from shardkv.options import (
+    WRITE_TIMEOUT,
+    Ack,
+    check_ack,
+    check_options,
+    check_peers,
+    check_timeout,
+)
 from shardkv.registry import registry
 from shardkv.store import Store
 
@@ -27,6 +34,7 @@ def open(
     segment_bytes: tuple[int, int] | None = None,
     map_bytes: int | None = None,
     lock_stripes: int | None = None,
+    peers: Sequence[str | os.PathLike[str]] | None = None,
 ) -> Store:
     """Open the store in a directory, or make one.
 
@@ -34,20 +42,24 @@ def open(
         path: the directory; its parent must exist. On a local file system.
         shards: LMDB environments, 1..256; 8 for a new store. A stored store keeps its own number.
         weights: a share 1..64 for each shard.
-        ack: what a write waits for by default: "disk" survives power loss, "memory" does not wait.
+        ack: what a write waits for by default: "disk" survives power loss, "memory" does not wait, "quorum" is on the
+            disks of more than half of the store and its peers, "all" on all of them.
         unflushed_bytes: budget of records in the log that are in no shard yet; 256 MiB for a new store.
         retain_log_bytes: how much of the log to keep on disk for readers of the log; 0 for a new store.
         max_writes_per_s, max_bytes_per_s: limits, 0 for none. These four are settings: the store keeps them, and a
             later open that does not name them finds them as they were. `Store.configure` changes them, and tells more.
-        write_timeout: seconds that a write waits for room before OverloadedError.
+        write_timeout: seconds that a write waits for room before OverloadedError, or for peers before AckError.
         create: make the store when there is none.
         readonly: refuse writes. The store is still held by this process alone.
         segment_bytes: smallest and largest log segment; (4 MiB, 64 MiB).
         map_bytes: first size of a shard's memory map, which grows by itself; 16 GiB of address space.
         lock_stripes: key locks that `Store.lock` spreads the keys over; 1024. Of this process, not stored.
+        peers: directories that hold, or shall hold, a full copy each, best on other disks; see `Store.peers`. The store
+            remembers them: a later open need not name them, and one that names others adds these.
     Returns: a Store. The same directory opened twice in one process shares one engine.
     Raises: LockedError (another process has it), FormatError, CorruptionError, InvalidError, FullError, DiskError;
-        ReadOnlyError (other settings than those of the store, with readonly).
+        ReadOnlyError (other settings than those of the store, with readonly); FencedError (it is a peer, or a
+        peer was promoted); AckError (fewer than a quorum of the family can be read, with ack "quorum" or "all").
     Cost: replays what was not flushed: about a second per GB of log.
     """
     options = check_options(
@@ -67,7 +79,7 @@ def open(
     )
     check_ack(ack)
     timeout = check_timeout(write_timeout)
-    name = os.path.abspath(os.fsdecode(path))
-    if "\0" in name:
-        raise InvalidError("the path holds a NUL character")
-    return Store(name, registry.acquire(name, options), ack, timeout)
+    name = absolute(path)
+    names = None if peers is None else [absolute(peer) for peer in check_peers(peers)]
+    shared = registry.acquire(name, options, names, quorum=ack in ("quorum", "all"))
+    return Store(name, shared, ack, timeout)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 from shardkv.errors import InvalidError
 
-Ack = Literal["memory", "disk"]
+Ack = Literal["memory", "disk", "quorum", "all"]
 
 UNFLUSHED_BYTES = 256 << 20
 WRITE_TIMEOUT = 30.0
@@ -55,6 +56,7 @@ class Options:
         segment_bytes: smallest and largest log segment.
         map_bytes: first size of a shard's memory map; it grows by itself.
         lock_stripes: number of key locks in this process, 1..1048576.
+        following: it is a peer in the hands of its primary.
     """
 
     shards: int | None = None
@@ -68,6 +70,7 @@ class Options:
     segment_bytes: tuple[int, int] | None = None
     map_bytes: int | None = None
     lock_stripes: int | None = None
+    following: bool = False
 
     def without_settings(self) -> Options:
         """Return these options for a store that shall keep the settings it has."""
@@ -120,10 +123,11 @@ def check_options(
         check_weights(weights, shards)
     if segment_bytes is not None:
         check_segment_bytes(segment_bytes)
+    known: dict[str, Any] = dict(settings)
     return Options(
         shards=shards,
         weights=None if weights is None else tuple(weights),
-        **settings,
+        **known,
         create=create and not readonly,
         readonly=readonly,
         segment_bytes=segment_bytes,
@@ -166,8 +170,18 @@ def check_segment_bytes(segment_bytes: object) -> None:
 
 def check_ack(ack: str) -> None:
     """Raise InvalidError unless `ack` is a level that exists."""
-    if ack not in ("memory", "disk"):
-        raise InvalidError(f"ack is {ack!r}; it must be 'memory' or 'disk'")
+    if ack not in ("memory", "disk", "quorum", "all"):
+        raise InvalidError(f"ack is {ack!r}; it must be 'memory', 'disk', 'quorum' or 'all'")
+
+
+def check_peers(peers: Sequence[str | os.PathLike[str]]) -> Sequence[str | os.PathLike[str]]:
+    """Return the directories; raise TypeError unless this is a sequence of paths."""
+    if isinstance(peers, (str, bytes)) or not isinstance(peers, Sequence):
+        raise TypeError(f"peers must be a sequence of directories, not {type(peers).__name__}")
+    for peer in peers:
+        if not isinstance(peer, (str, os.PathLike)):
+            raise TypeError(f"a peer must be a path, not {type(peer).__name__}")
+    return peers
 
 
 def check_timeout(timeout: float, name: str = "write_timeout") -> float:

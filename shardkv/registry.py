@@ -10,14 +10,17 @@ import atexit
 import contextlib
 import os
 import threading
+from collections.abc import Sequence
 from typing import Any
 
 from shardkv._native import Engine
 from shardkv.catalogue import Catalogue
-from shardkv.errors import Error, ForkedError, InvalidError
+from shardkv.errors import CorruptionError, Error, ForkedError, InvalidError
 from shardkv.flights import Flights
 from shardkv.leases import Returns
 from shardkv.options import LOCK_STRIPES, Options
+from shardkv.peers import Peers
+from shardkv.places import guide, refuse_new_beside
 from shardkv.stripes import Stripes
 from shardkv.workers import Workers
 
@@ -27,9 +30,10 @@ Place = tuple[int, int]
 class Shared:
     """One engine, its key locks, namespaces, worker threads, and how many Store objects use it."""
 
-    def __init__(self, engine: Engine, place: Place) -> None:
+    def __init__(self, engine: Engine, path: str) -> None:
         self.engine = engine
-        self.place = place
+        self.place = place_of(path)
+        self.peers = Peers(path, engine)
         self.stripes = Stripes(engine.options.lock_stripes or LOCK_STRIPES)
         self.catalogue = Catalogue()
         self.returns = Returns()
@@ -50,9 +54,17 @@ class Registry:
         os.register_at_fork(after_in_child=self._forked)
         atexit.register(self._exit)
 
-    def acquire(self, path: str, options: Options) -> Shared:
+    def acquire(
+        self,
+        path: str,
+        options: Options,
+        peers: Sequence[str] | None = None,
+        *,
+        quorum: bool = False,
+    ) -> Shared:
         """Open the store at `path`, or share the engine that has it open.
 
+        Args: peers, quorum: as Peers.begin.
         Raises: InvalidError when the options contradict those it is open with; whatever opening raises.
         """
         with self._lock:
@@ -62,10 +74,11 @@ class Registry:
                     raise InvalidError(
                         f"{path} is open in this process with other options: {', '.join(differing)}"
                     )
+                if peers is not None and set(peers) != set(shared.peers):
+                    raise InvalidError(f"{path} is open in this process with other peers")
                 shared.users += 1
                 return shared
-            engine = Engine(path, options)
-            shared = Shared(engine, place_of(path))
+            shared = begin(path, options, peers, quorum)
             self._open[shared.place] = shared
             return shared
 
@@ -101,6 +114,7 @@ class Registry:
         for shared in stores:
             shared.forked = True
             shared.engine.forked()
+            shared.peers.forked()
             shared.stripes.forked()
             shared.catalogue.forked()
 
@@ -120,10 +134,31 @@ def place_of(path: str) -> Place:
 def shutdown(shared: Shared) -> None:
     """Stop the engine, join its threads, release its files. Everything appended is synced first."""
     try:
-        shared.engine.stop()
+        shared.peers.drain()
     finally:
-        shared.workers.join()
-        shared.engine.close()
+        try:
+            shared.peers.stop()
+            shared.engine.stop()
+        finally:
+            shared.peers.join()
+            shared.workers.join()
+            shared.engine.close()
+
+
+def begin(path: str, options: Options, peers: Sequence[str] | None, quorum: bool) -> Shared:
+    """Open a store, start its threads, and meet its peers."""
+    if peers:
+        refuse_new_beside(path, peers)
+    try:
+        shared = Shared(Engine(path, options), path)
+    except CorruptionError as error:
+        raise guide(error, path) from None
+    with contextlib.ExitStack() as undo:
+        undo.callback(shutdown, shared)
+        if not options.readonly:
+            shared.peers.begin(peers, quorum=quorum)
+        undo.pop_all()
+    return shared
 
 
 registry = Registry()

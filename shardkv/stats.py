@@ -58,6 +58,31 @@ class SnapshotStats:
 
 
 @dataclass(frozen=True, slots=True)
+class PeerStatus:
+    """How it is with one peer.
+
+    Attributes:
+        path: its directory.
+        state: "current", "behind", "copying" or "failed".
+        seqno: every record up to it is durable there, as far as is known.
+        behind_records, behind_s: what it lacks of what is durable here, and for how long; 0.0 when it is current.
+        why: of a failed one, what happened last.
+        done, total: of a copy under way, in bytes; else 0.
+        shipped_bytes: records sent since it was added or this store was opened.
+    """
+
+    path: str
+    state: str
+    seqno: int
+    behind_records: int
+    behind_s: float
+    why: str
+    done: int
+    total: int
+    shipped_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
 class Stats:
     """A store at one moment.
 
@@ -73,7 +98,7 @@ class Stats:
         replayed_records: records that opening took from the log.
         expired_removed: expired records that were deleted since the store was opened.
         settings: as `configure` left them.
-        log, shards, snapshots: as their classes say; snapshots oldest first.
+        log, shards, snapshots, peers: as their classes say; snapshots oldest first.
     """
 
     seqno: int
@@ -90,3 +115,4 @@ class Stats:
     log: LogStats
     shards: tuple[ShardStats, ...]
     snapshots: tuple[SnapshotStats, ...]
+    peers: tuple[PeerStatus, ...] = ()

@@ -22,11 +22,17 @@ from shardkv.options import Ack, check_ack
 from shardkv.registry import registry
 from shardkv.scan import bounds, rows
 from shardkv.snapshot import Snapshot, lookup_many
+from shardkv.ticket import TICKETS, Ticket
 from shardkv.transacting import Transactions
 from shardkv.upkeep import Upkeep
 from shardkv.writing import WritingKeys
 
-LEVELS: Final[dict[str, int]] = {"memory": _native.MEMORY, "disk": _native.DISK}
+LEVELS: Final[dict[str, int]] = {
+    "memory": _native.MEMORY,
+    "disk": _native.DISK,
+    "quorum": _native.QUORUM,
+    "all": _native.ALL,
+}
 
 
 class Store(
@@ -52,6 +58,7 @@ class Store(
         self._engine: _native.Engine = shared.engine
         self._default = ack
         self._ack = LEVELS[ack]
+        self._ticket = TICKETS.get(self._ack, Ticket)
         self._timeout = write_timeout
         self._closed, self._opened = False, True
         self._twins = {}

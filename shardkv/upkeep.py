@@ -3,16 +3,28 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from dataclasses import replace
+from typing import Any
 
 from shardkv._native import Engine, as_bytes
+from shardkv.peers import Peers
 from shardkv.stats import Stats
 
 
 class Upkeep:
     """The calls of a store that concern no single key's value."""
 
+    _shared: Any
+
     @abstractmethod
     def _live(self) -> Engine: ...
+
+    @property
+    def peers(self) -> Peers:
+        """The store's peers: to add, to remove, to look at."""
+        self._live()
+        peers: Peers = self._shared.peers
+        return peers
 
     def sync(self) -> None:
         """Wait until everything appended so far is durable. Raises: PoisonedError, ClosedError."""
@@ -28,7 +40,7 @@ class Upkeep:
 
     def stats(self) -> Stats:
         """Return all counters at one moment."""
-        return self._live().stats()
+        return replace(self._live().stats(), peers=self._shared.peers.status())
 
     def shard_of(self, key: bytes) -> int:
         """Return the number of the shard that `key` belongs to."""

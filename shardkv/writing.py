@@ -17,6 +17,7 @@ class WritingKeys(AtomicKeys):
 
     _engine: Engine
     _ack: int
+    _ticket: type[Ticket]
     # The door into C, closed with the store.
     _put: Any
     _submit: Any
@@ -57,14 +58,14 @@ class WritingKeys(AtomicKeys):
         Cost: no sync of its own.
         """
         if ttl is None:
-            ticket: Ticket | None = self._submit(key, value, Ticket, self._engine)
+            ticket: Ticket | None = self._submit(key, value, self._ticket, self._engine)
             if ticket is not None:
                 return ticket
-        return Ticket(self._engine, self._finish(0, key, value, LATER, ttl_ms(ttl)))
+        return self._ticket(self._engine, self._finish(0, key, value, LATER, ttl_ms(ttl)))
 
     def _finish(self, seqno: int, key: bytes, value: bytes, level: int, ttl_ms: int = 0) -> int:
         if seqno < 0:  # appended; what is left is to wait
-            self._engine.wait(-seqno)
+            self._engine.reach(-seqno, level, self._timeout)
             return -seqno
         key, value = as_bytes(key, "key"), as_bytes(value, "value")
         return self._live().put(key, value, level, self._timeout, ttl_ms)

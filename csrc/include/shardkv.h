@@ -4,6 +4,7 @@
  * skv_error inside the caller's workspace is the explanation. Pointers are borrowed for the call unless marked otherwise:
  * owned (free it with the named function), kept (held until the named moment), out (filled by the call).
  * Threads: every call may be made from any thread at any time, unless its line says otherwise.
+ * shardkv_dirs.h goes on with what concerns whole directories: copies, checks, peers.
  * The region between the two cffi marks is cut out and given to cffi's cdef; keep it plain declarations.
  */
 #ifndef SHARDKV_H
@@ -51,10 +52,12 @@
 #define SKV_FENCED -22
 #define SKV_LOG_GONE -23        /* the log does not reach back that far any more */
 
-/* What a write waits for. */
+/* What a write waits for: each level includes those before. A store without peers has reached all when it is on disk. */
 #define SKV_ACK_MEMORY 1
 #define SKV_ACK_DISK 2
-#define SKV_ACK_LATER 3 /* as DISK, but the caller waits by itself, with skv_wait */
+#define SKV_ACK_LATER 3  /* as DISK, but the caller waits by itself, with skv_wait */
+#define SKV_ACK_QUORUM 4 /* on the disks of more than half of the store and its peers, the store's own among them */
+#define SKV_ACK_ALL 5    /* on all of them */
 
 /* How skv_incr reads and writes a number. */
 #define SKV_NUMBER_TEXT 0 /* decimal digits */
@@ -105,6 +108,7 @@ typedef struct {
     uint64_t wait_seqno;
     uint64_t retry_ns;
     uint64_t room;
+    int32_t wait_ack; /* after AGAIN of a write: the level beyond DISK that is left to wait for, with skv_wait_ack; 0: none */
     skv_turn turn; /* kept between BUSY and the next call, which is of the same write, or skv_give_up */
 } skv_io;
 
@@ -125,8 +129,6 @@ typedef struct skv_store skv_store;
 typedef struct skv_snapshot skv_snapshot;
 typedef struct skv_scan skv_scan;
 typedef struct skv_feed skv_feed;
-typedef struct skv_copy skv_copy;
-typedef struct skv_check skv_check;
 typedef struct skv_notifier skv_notifier;
 
 /* What can be changed while a store is open, and is stored: see skv_configure. As an argument, SKV_KEEP leaves one as it is. */
@@ -145,6 +147,7 @@ typedef struct {
     const skv_lmdb *lmdb;
     const uint32_t *weights;
     uint32_t shards, create, readonly;
+    uint32_t following; /* a peer in the hands of its primary: written to by shipping alone */
     skv_settings settings; /* SKV_KEEP: what is stored, or the default */
     uint64_t segment_bytes_min, segment_bytes_max;
     uint64_t map_bytes;
@@ -260,6 +263,9 @@ int skv_is_limited(const skv_store *store);
 
 /* Wait until seqno is durable, at most slice_ms; 0 only has the loop sync it. OK, AGAIN, POISONED (outcome unknown), CLOSED. */
 skv_code skv_wait(skv_store *store, uint64_t seqno, uint32_t slice_ms, skv_io *io);
+/* Wait until seqno, which is durable here, has reached the level. OK; AGAIN, io->error says who is missing; ACK: it cannot be
+ * reached now, too many peers are down; CLOSED. */
+skv_code skv_wait_ack(skv_store *store, uint64_t seqno, int ack, uint32_t slice_ms, skv_io *io);
 /* Newest appended, newest durable seqno. */
 uint64_t skv_last_seqno(skv_store *store);
 uint64_t skv_durable_seqno(skv_store *store);
@@ -346,36 +352,6 @@ void skv_feed_free(skv_feed *feed);
 skv_code skv_configure(skv_store *store, const skv_settings *settings, skv_io *io);
 /* Those in force. */
 void skv_settings_read(skv_store *store, skv_settings *out);
-
-/* -- copying -------------------------------------------------------------------------------------------------------- */
-
-/* seqno: of the newest record in the copy, 0 while it is not known. bytes: written. done of total: of the original. */
-typedef struct {
-    uint64_t seqno, bytes, done, total;
-} skv_copy_progress;
-/* Begin to copy the store, as it goes on, into a directory that is new, empty, or holds an unfinished copy. owned:
- * skv_copy_free, before its store. NULL: io->error says why: INVALID (there is a store), FORMAT (there is something else),
- * LOCKED, FULL, IO, CLOSED. */
-skv_copy *skv_copy_open(skv_store *store, const char *path, skv_io *io);
-/* The same from a store that nobody has open, to which nothing is written, with what it held after `until`, or after the last
- * whole frame before that: a frame may be a batch. INVALID also: the shards have more, or the log ends before. */
-skv_copy *skv_restore_open(const skv_lmdb *lmdb, const char *from, const char *path, uint64_t until, skv_io *io);
-/* The next piece, a shard or a stretch of the log. AGAIN: there is more. OK: the copy is a store, durable, with everything
- * up to out->seqno. One thread at a time. FULL, IO, CORRUPT (the original), CLOSED. */
-skv_code skv_copy_next(skv_copy *copy, skv_copy_progress *out, skv_io *io);
-/* A copy that was not finished is removed. */
-void skv_copy_free(skv_copy *copy);
-
-/* -- checking ------------------------------------------------------------------------------------------------------- */
-
-/* Check a store that nobody has open, and write nothing to it. Damaged pages can end the process: have one to spare.
- * owned: skv_check_free. NULL: io->error says why: INVALID (there is no store), LOCKED, IO. */
-skv_check *skv_check_open(const skv_lmdb *lmdb, const char *path, skv_io *io);
-/* Its parts: the manifest, the log, one for each shard, and how these fit together. */
-uint32_t skv_check_parts(const skv_check *check);
-/* Check one part: fill at most capacity findings, return how many there are. Any order; CORRUPT etc. are findings, too. */
-int64_t skv_check_part(skv_check *check, uint32_t part, skv_error *out, uint32_t capacity, skv_io *io);
-void skv_check_free(skv_check *check);
 
 /* -- looking -------------------------------------------------------------------------------------------------------- */
 

@@ -134,7 +134,7 @@ PyObject *skv_calls_outcome(int64_t code, const skv_io *io)
 {
     if (code >= 0 && !io->wait_seqno)
         return PyLong_FromUnsignedLongLong(io->seqno);
-    return PyLong_FromLongLong(code >= 0 || code == SKV_AGAIN ? -(long long)io->seqno : 0);
+    return PyLong_FromLongLong(code >= 0 || code == SKV_AGAIN || code == SKV_ACK ? -(long long)io->seqno : 0);
 }
 
 /* args: key and value. False: they are not plain bytes, or memory is out; io is then NULL. */

@@ -7,6 +7,7 @@ from shardkv._native.atomic import Atomic, conflict, terms
 from shardkv._native.calls import NO_CALLS, Calls, TicketBase, Wait, Waits
 from shardkv._native.checking import Check
 from shardkv._native.codes import (
+    ALL,
     BATCH_BYTES_MAX,
     CODES,
     DISK,
@@ -18,6 +19,7 @@ from shardkv._native.codes import (
     NO_SNAPSHOT,
     NUMBER_MSGPACK,
     NUMBER_TEXT,
+    QUORUM,
     RESERVED,
     REVERSE,
     SLICE_MS,
@@ -39,11 +41,23 @@ from shardkv._native.looking import (
     snapshot_seqno,
 )
 from shardkv._native.looping import Notifier, NotYet, Unwaiting
+from shardkv._native.shipping import (
+    COPYING,
+    DOWN,
+    PEERS_MAX,
+    STATES,
+    PeerCounters,
+    Ship,
+    look_at_lineage,
+)
 
 __all__ = [
+    "ALL",
     "BATCH_BYTES_MAX",
     "CODES",
+    "COPYING",
     "DISK",
+    "DOWN",
     "KEYS_ONLY",
     "KEY_BYTES_MAX",
     "LATER",
@@ -53,9 +67,12 @@ __all__ = [
     "NO_SNAPSHOT",
     "NUMBER_MSGPACK",
     "NUMBER_TEXT",
+    "PEERS_MAX",
+    "QUORUM",
     "RESERVED",
     "REVERSE",
     "SLICE_MS",
+    "STATES",
     "TTL_MS_MAX",
     "VALUE_BYTES_MAX",
     "Calls",
@@ -64,6 +81,8 @@ __all__ = [
     "Engine",
     "NotYet",
     "Notifier",
+    "PeerCounters",
+    "Ship",
     "TicketBase",
     "Unwaiting",
     "Wait",
@@ -78,6 +97,7 @@ __all__ = [
     "hash64",
     "lmdb_version",
     "load_lmdb",
+    "look_at_lineage",
     "pack",
     "release",
     "ring_pick",

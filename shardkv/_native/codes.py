@@ -10,6 +10,8 @@ from shardkv._core import ffi, lib
 MEMORY: Final[int] = lib.SKV_ACK_MEMORY
 DISK: Final[int] = lib.SKV_ACK_DISK
 LATER: Final[int] = lib.SKV_ACK_LATER
+QUORUM: Final[int] = lib.SKV_ACK_QUORUM
+ALL: Final[int] = lib.SKV_ACK_ALL
 BATCH_BYTES_MAX: Final[int] = lib.SKV_BATCH_BYTES_MAX
 KEY_BYTES_MAX: Final[int] = lib.SKV_KEY_BYTES_MAX
 VALUE_BYTES_MAX: Final[int] = lib.SKV_VALUE_BYTES_MAX

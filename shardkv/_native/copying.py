@@ -28,13 +28,13 @@ class Copy:
         self.seqno = self.bytes = self.done = self.total = 0
 
     @classmethod
-    def of(cls, engine: Handle, path: str) -> Self:
-        """Begin to copy an open store.
+    def of(cls, engine: Handle, path: str, lineage: bytes = b"") -> Self:
+        """Begin to copy an open store; the copy gets this lineage.
 
         Raises: InvalidError, FormatError, LockedError (the directory); FullError, DiskError, ClosedError.
         """
         ws = Workspace()
-        pointer = lib.skv_copy_open(engine.handle, os.fsencode(path), ws.c)
+        pointer = lib.skv_copy_open(engine.handle, os.fsencode(path), lineage, len(lineage), ws.c)
         if pointer == ffi.NULL:
             raise error_from(ws.c.error)
         return cls(pointer, engine.handle, engine.lmdb)

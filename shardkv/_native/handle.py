@@ -61,6 +61,7 @@ class Handle:
             asked.weights = kept[1]
         asked.create = options.create
         asked.readonly = options.readonly
+        asked.following = options.following
         asked.settings = as_settings({name: getattr(options, name) for name in SETTINGS})
         asked.segment_bytes_min, asked.segment_bytes_max = options.segment_bytes or (0, 0)
         asked.map_bytes = options.map_bytes or 0
@@ -78,6 +79,7 @@ class Handle:
             **{name: getattr(full.settings, name) for name in SETTINGS},
             create=self.options.create,
             readonly=self.options.readonly,
+            following=self.options.following,
             segment_bytes=(full.segment_bytes_min, full.segment_bytes_max),
             map_bytes=full.map_bytes,
             lock_stripes=self.options.lock_stripes or LOCK_STRIPES,

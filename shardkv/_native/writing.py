@@ -7,12 +7,12 @@ from collections.abc import Callable, Collection
 
 from shardkv import errors
 from shardkv._core import lib
-from shardkv._native.codes import AGAIN, BUSY, DISK, NOT_FOUND, error_from
+from shardkv._native.codes import AGAIN, BUSY, LATER, MEMORY, NOT_FOUND, error_from
 from shardkv._native.crossing import Workspace
-from shardkv._native.handle import Handle
+from shardkv._native.shipping import Shipping
 
 
-class Writing(Handle):
+class Writing(Shipping):
     """The writing half of an engine."""
 
     def put(self, key: bytes, value: bytes, ack: int, timeout: float, ttl_ms: int = 0) -> int:
@@ -28,11 +28,11 @@ class Writing(Handle):
         self.give(ws)
         return seqno
 
-    def put_many(self, items: object, ack: int) -> int:
+    def put_many(self, items: object, ack: int, timeout: float) -> int:
         """Append a list of pairs or a dict of bytes as one batch; 0 when it has to go packed."""
         seqno: int = self.calls.put_many(items, ack)
         if seqno < 0:
-            self.wait(-seqno)
+            self.reach(-seqno, ack, timeout)
         return abs(seqno)
 
     def settle(
@@ -59,7 +59,7 @@ class Writing(Handle):
             code = again()
         if code == AGAIN:
             seqno = int(ws.c.seqno)
-            self.wait(seqno)
+            self.reach(seqno, int(ws.c.wait_ack), timeout)
             return seqno
         if code < 0 and code not in answers:
             raise error_from(ws.c.error)
@@ -127,6 +127,8 @@ class Writing(Handle):
 
         self.settle(call(), ws, timeout, call)
         self.give(ws)
-        if ack == DISK:
-            self.wait(newest)  # deletes of a round that then had no room are part of this call too
+        if ack not in (MEMORY, LATER):
+            self.reach(
+                newest, ack, timeout
+            )  # deletes of a round that then had no room are part of this call too
         return deleted

@@ -52,7 +52,7 @@ PER_FILE: dict[tuple[str, ...], tuple[Checker, ...]] = {
         python_rules.leftovers,
     ),
     ("*.md", "[a-z]*/**/*.md"): (format_rules.field_tables,),
-    ("csrc/include/shardkv.h",): (format_rules.contract_marks,),
+    ("csrc/include/*.h",): (format_rules.contract_marks,),
 }
 
 

@@ -1,0 +1,45 @@
+/* L2 part. How far each peer is, and who waits for that. The levels beyond the store's own disk: a quorum is more than half of
+ * the store and its peers, the store itself among them. Threads: any. */
+#ifndef SKV_ACKS_H
+#define SKV_ACKS_H
+
+#include "error.h"
+#include "include/shardkv_dirs.h"
+#include "notify.h"
+#include "sync.h"
+
+#define SKV_PEER_NAME_BYTES 256
+
+typedef struct {
+    bool used;             /* under lock */
+    char name[SKV_PEER_NAME_BYTES];
+    atomic_ullong seqno;   /* durable in the peer */
+    atomic_int state;      /* SKV_PEER_... */
+    atomic_ullong current_ns, shipped_bytes, syncs;
+    atomic_ullong kept_seqno; /* the log is kept for it from here on; 0: not */
+} skv_ack_peer;
+
+/* All zeros is a good beginning but for the lock. */
+typedef struct {
+    skv_mutex lock;
+    skv_ack_peer peers[SKV_PEERS_MAX];
+    skv_event changed; /* a peer has more, or is down, or came or went */
+    skv_notifiers *notifiers; /* kept; NULL: nobody */
+} skv_acks;
+
+void skv_acks_create(skv_acks *acks);
+void skv_acks_free(skv_acks *acks);
+/* Its place. FULL, INVALID. */
+int64_t skv_acks_add(skv_acks *acks, const char *name, skv_error *err);
+void skv_acks_remove(skv_acks *acks, uint32_t place);
+void skv_acks_set(skv_acks *acks, uint32_t place, int state);
+/* What is durable there never becomes less, unless the peer is down: then it is what was found. */
+void skv_acks_note(skv_acks *acks, uint32_t place, uint64_t seqno);
+/* The newest seqno that has reached the level, as far as peers are concerned; UINT64_MAX without peers. */
+uint64_t skv_acks_reached(skv_acks *acks, int level);
+/* OK; AGAIN, and who is missing, after timeout_ns or when woken early; ACK: so many peers are down that it cannot be reached. */
+skv_code skv_acks_wait(skv_acks *acks, int level, uint64_t seqno, uint64_t timeout_ns, skv_error *err);
+/* The first record that the log is kept for; UINT64_MAX: none. */
+uint64_t skv_acks_kept(const skv_acks *acks);
+
+#endif

@@ -1,0 +1,98 @@
+/* shardkv: the contract's second half, whole directories: copies, checks, peers. The laws of shardkv.h hold here, too. */
+#ifndef SKV_DIRS_H
+#define SKV_DIRS_H
+
+#include "shardkv.h"
+
+/* cffi: begin */
+
+typedef struct skv_copy skv_copy;
+typedef struct skv_check skv_check;
+typedef struct skv_ship skv_ship;
+
+/* -- copying -------------------------------------------------------------------------------------------------------- */
+
+/* seqno: of the newest record in the copy, 0 while it is not known. bytes: written. done of total: of the original. */
+typedef struct {
+    uint64_t seqno, bytes, done, total;
+} skv_copy_progress;
+/* Begin to copy the store, as it goes on, into a directory that is new, empty, or holds an unfinished copy; the copy gets
+ * this lineage, or none. owned: skv_copy_free, before its store. NULL: io->error says why: INVALID (there is a store), FORMAT (there is something else),
+ * LOCKED, FULL, IO, CLOSED. */
+skv_copy *skv_copy_open(skv_store *store, const char *path, const char *lineage, size_t lineage_bytes, skv_io *io);
+/* The same from a store that nobody has open, to which nothing is written, with what it held after `until`, or after the last
+ * whole frame before that: a frame may be a batch. INVALID also: the shards have more, or the log ends before. */
+skv_copy *skv_restore_open(const skv_lmdb *lmdb, const char *from, const char *path, uint64_t until, skv_io *io);
+/* The next piece, a shard or a stretch of the log. AGAIN: there is more. OK: the copy is a store, durable, with everything
+ * up to out->seqno. One thread at a time. FULL, IO, CORRUPT (the original), CLOSED. */
+skv_code skv_copy_next(skv_copy *copy, skv_copy_progress *out, skv_io *io);
+/* A copy that was not finished is removed. */
+void skv_copy_free(skv_copy *copy);
+
+/* -- checking ------------------------------------------------------------------------------------------------------- */
+
+/* Check a store that nobody has open, and write nothing to it. Damaged pages can end the process: have one to spare.
+ * owned: skv_check_free. NULL: io->error says why: INVALID (there is no store), LOCKED, IO. */
+skv_check *skv_check_open(const skv_lmdb *lmdb, const char *path, skv_io *io);
+/* Its parts: the manifest, the log, one for each shard, and how these fit together. */
+uint32_t skv_check_parts(const skv_check *check);
+/* Check one part: fill at most capacity findings, return how many there are. Any order; CORRUPT etc. are findings, too. */
+int64_t skv_check_part(skv_check *check, uint32_t part, skv_error *out, uint32_t capacity, skv_io *io);
+void skv_check_free(skv_check *check);
+
+/* -- lineage -------------------------------------------------------------------------------------------------------- */
+
+/* What the manifest keeps of a store's peers and of the epochs in which it was written; the bytes are the caller's
+ * (FORMAT.md 3), none when there never was a peer. */
+#define SKV_LINEAGE_BYTES_MAX 8192
+/* Into io->data; returns the length. */
+int64_t skv_lineage_read(skv_store *store, skv_io *io);
+/* Durable when this returns. On failure nothing has changed here; the next open may find the new one. INVALID (too long),
+ * FULL, IO, CLOSED. */
+skv_code skv_lineage_save(skv_store *store, const char *lineage, size_t bytes, skv_io *io);
+/* Of a directory, whoever has it open; nothing is written. NOT_FOUND: there is no store. CORRUPT, FORMAT, IO. */
+int64_t skv_lineage_look(const char *path, skv_io *io);
+
+/* -- peers ---------------------------------------------------------------------------------------------------------- */
+
+#define SKV_PEERS_MAX 8
+
+/* How it is with a peer. */
+#define SKV_PEER_DOWN 1
+#define SKV_PEER_COPYING 2
+#define SKV_PEER_BEHIND 3
+#define SKV_PEER_CURRENT 4
+
+/* seqno: durable in the peer. shipped_bytes, syncs: since the peer was added. current_ns: when it had everything last, by the
+ * monotonic clock; 0: never. */
+typedef struct {
+    uint64_t seqno, shipped_bytes, syncs, current_ns;
+    int32_t state;
+} skv_peer_stats;
+
+/* From now on the levels QUORUM and ALL count a peer of this name, BEHIND until more is known. Returns its place. FULL, INVALID (the name
+ * is too long). */
+int64_t skv_peer_add(skv_store *store, const char *name, skv_io *io);
+/* It counts no more. Nobody ships to it. */
+void skv_peer_remove(skv_store *store, uint32_t place);
+/* DOWN or COPYING, with what is durable in it as far as it is known; shipping tells the other states. */
+void skv_peer_set(skv_store *store, uint32_t place, int state, uint64_t seqno);
+/* The newest seqno that has reached the level, as far as peers are concerned; the greatest number without peers. */
+uint64_t skv_ack_reached(skv_store *store, int ack);
+void skv_peer_stats_read(skv_store *store, uint32_t place, skv_peer_stats *out);
+
+/* Ship the log to a peer that was opened as following, from behind its newest record on; the log is kept for it from here
+ * on, within bounds. owned: skv_ship_free, before both stores. NULL: io->error says why. */
+skv_ship *skv_ship_open(skv_store *store, uint32_t place, skv_store *peer, skv_io *io);
+/* Ship until something ends it: LOG_GONE (the peer needs a copy), CORRUPT (this log is damaged), FULL, IO, POISONED (the peer
+ * fails), CLOSED (either was stopped). The peer's state stays as it was. One thread at a time; what hangs here is the peer's disk. */
+skv_code skv_ship_run(skv_ship *ship, skv_io *io);
+/* Let it end with CLOSED. Any thread. */
+void skv_ship_stop(skv_ship *ship);
+void skv_ship_free(skv_ship *ship);
+/* The other way, before anybody writes: take over what a peer has beyond the newest record here. OK: all of it is durable. */
+skv_code skv_ship_back(skv_store *store, skv_store *peer, skv_io *io);
+
+/* cffi: end */
+
+#endif

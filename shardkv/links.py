@@ -1,0 +1,213 @@
+"""A link: the thread that keeps one peer of an open store up to date, whatever happens to the peer's disk."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from typing import Protocol
+
+from shardkv._native import COPYING, DOWN, STATES, Copy, Engine, Ship, look_at_lineage
+from shardkv.errors import ClosedError, Error, FencedError, InvalidError, LogGoneError
+from shardkv.lineage import Lineage, meet, unpacked
+from shardkv.options import Options
+from shardkv.places import forget, holds_store
+from shardkv.stats import PeerStatus
+from shardkv.workers import Workers
+
+RETRY_S, RETRY_S_MAX = 0.25, 30.0
+JOIN_S = 5.0
+
+
+class Head(Protocol):
+    """What a link has of the store that it belongs to."""
+
+    path: str
+    engine: Engine
+
+    @property
+    def lineage(self) -> Lineage:
+        """What the manifest says of the family."""
+        ...
+
+
+class Link:
+    """One peer. Its thread opens the peer's directory, copies or ships to it, and begins again after a failure.
+
+    Attributes:
+        greeted: set when it is known what the directory holds, or that this cannot be known now.
+        found: lineage and newest seqno that were found there; None: nothing, or nobody knows.
+    """
+
+    def __init__(self, head: Head, path: str) -> None:
+        self.path = path
+        self.place = head.engine.add_peer(path)
+        self.greeted, self.go = threading.Event(), threading.Event()
+        self.found: tuple[Lineage, int] | None = None
+        self.peer: Engine | None = None
+        self.why = ""
+        self._head = head
+        self._copy: Copy | None = None
+        self._ship: Ship | None = None
+        self._workers: Workers | None = None
+        self._began = time.monotonic()
+        self._over, self._shipping = threading.Event(), threading.Lock()
+        self._thread = threading.Thread(target=self._run, name="shardkv-peer", daemon=True)
+        self._thread.start()
+
+    def status(self) -> PeerStatus:
+        """Return how it is with the peer."""
+        engine = self._head.engine
+        known, durable = engine.peer(self.place), engine.durable_seqno()
+        copy, state = self._copy, STATES[known.state]
+        since = known.current_s or self._began
+        behind = max(0, durable - known.seqno)
+        return PeerStatus(
+            path=self.path,
+            state=state,
+            seqno=known.seqno,
+            behind_records=behind,
+            behind_s=max(0.0, time.monotonic() - since) if behind else 0.0,
+            why=self.why if state == "failed" else "",
+            done=copy.done if copy else 0,
+            total=copy.total if copy else 0,
+            shipped_bytes=known.shipped_bytes,
+        )
+
+    # -- the thread
+
+    def _run(self) -> None:
+        rest = RETRY_S
+        while not self._over.is_set():
+            began = time.monotonic()
+            try:
+                self._session()
+            except (Error, OSError, MemoryError) as error:  # told, and tried again
+                self.why = f"{type(error).__name__}: {error}"
+            finally:
+                self._part()
+                engine = self._head.engine
+                engine.set_peer(self.place, DOWN, engine.peer(self.place).seqno)
+            self.greeted.set()
+            rest = RETRY_S if time.monotonic() - began > RETRY_S_MAX else min(2 * rest, RETRY_S_MAX)
+            self._over.wait(rest)
+
+    def _session(self) -> None:
+        """Meet the peer, bring it up to date, ship to it until that ends."""
+        if holds_store(self.path):
+            self._open()
+            assert self.found
+            self._greet()
+            self._follow()
+        else:
+            self._greet()
+        while True:
+            if self.peer is None:
+                self._make_copy()
+            try:
+                self._send()
+            except LogGoneError:  # it was away for too long
+                self._part()
+                forget(self.path)
+
+    def _greet(self) -> None:
+        self.greeted.set()
+        while not self.go.wait(0.1):
+            if self._over.is_set():
+                raise ClosedError("the store is closed")
+
+    def _open(self) -> None:
+        blob = look_at_lineage(self.path)
+        known = unpacked(blob) if blob else None
+        if known is None or known.family != self._head.lineage.family:
+            raise InvalidError(f"{self.path} holds another store, which is no peer of this one")
+        if known.role == "peer":
+            self.peer = Engine(self.path, Options(create=False, following=True))
+            self._workers = Workers(self.peer)
+            self.found = known, self.peer.last_seqno()
+        else:
+            self.found = known, known.history[-1].first_seqno
+
+    def _follow(self) -> None:
+        """See to it that the peer goes on from what it has.
+
+        Raises: FencedError: it has what this store does not have.
+        """
+        assert self.found
+        peer, seqno = self.found
+        engine, lineage = self._head.engine, self._head.lineage
+        found = meet(lineage, engine.last_seqno(), peer, seqno)
+        if found.verdict == "newer":
+            raise FencedError(
+                f"{self.path} has seen epoch {peer.epoch}, this store is of epoch {lineage.epoch}: "
+                "another one was promoted"
+            )
+        if self.peer is None:
+            raise FencedError(
+                f"{self.path} is a primary, too: make it a peer with shardkv.rejoin, which keeps what only it has"
+            )
+        if found.verdict != "follows":
+            raise FencedError(
+                f"{self.path} has records from seqno {found.common_seqno + 1} to {seqno} that this store never had: "
+                "shardkv.rejoin exports them, then makes it a peer again"
+            )
+        if peer.history != lineage.history:
+            self.peer.save_lineage(lineage.as_peer().packed())
+
+    def _make_copy(self) -> None:
+        """Make the directory a copy of the store as it is; from then on the log is kept for it."""
+        head = self._head
+        head.engine.set_peer(self.place, COPYING, 0)
+        copy = self._copy = Copy.of(head.engine, self.path, head.lineage.as_peer().packed())
+        with contextlib.closing(copy):
+            while copy.next():
+                if self._over.is_set():
+                    raise ClosedError("the store is closed")
+            self.peer = Engine(self.path, Options(create=False, following=True))
+            self._workers = Workers(self.peer)
+            self._ship = Ship(head.engine, self.place, self.peer)
+        self._copy = None
+
+    def _send(self) -> None:
+        assert self.peer
+        if self._ship is None:
+            self._ship = Ship(self._head.engine, self.place, self.peer)
+        self.why = ""
+        if self._over.is_set():  # stop() may have come before there was anything to stop
+            raise ClosedError("the store is closed")
+        self._ship.run()
+
+    def _part(self) -> None:
+        """Close the peer, in whatever state it is."""
+        peer, self.peer, self._copy = self.peer, None, None
+        with self._shipping:
+            if self._ship is not None:
+                self._ship.close()
+            self._ship = None
+        if peer is None:
+            return
+        with contextlib.suppress(Error):
+            peer.stop()
+        if self._workers:
+            self._workers.join()
+        with contextlib.suppress(Error):
+            peer.close()
+
+    # -- the end
+
+    def stop(self) -> None:
+        """Tell the thread to end."""
+        self._over.set()
+        with self._shipping:
+            if self._ship is not None:
+                self._ship.stop()
+
+    def join(self, timeout: float = JOIN_S) -> bool:
+        """Wait for it; False when its disk does not let it end."""
+        self._thread.join(timeout)
+        return not self._thread.is_alive()
+
+    def forked(self) -> None:
+        """In a forked child: touch nothing of the peer's."""
+        if self.peer is not None:
+            self.peer.forked()

@@ -1,0 +1,205 @@
+"""Peers: full copies of a store in other directories, kept up to date while it is open."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from shardkv._native import Engine
+from shardkv.backups import absolute
+from shardkv.errors import AckError, FencedError, InvalidError
+from shardkv.lineage import Lineage, founded, meet, unpacked
+from shardkv.links import Link
+from shardkv.places import refuse_place
+from shardkv.stats import PeerStatus
+
+CONTACT_S = 5.0
+DRAIN_S = 5.0
+
+
+class Peers:
+    """The peers of an open store: `store.peers`. A peer is a complete store of its own, which only this one writes to.
+
+    Attributes:
+        path: the store's directory.
+        engine: the store's.
+        lineage: what the manifest says of the family; None when there never was a peer.
+    """
+
+    def __init__(self, path: str, engine: Engine) -> None:
+        self.path, self.engine = path, engine
+        self._lineage = unpacked(engine.lineage())
+        self._links: dict[str, Link] = {}
+        self._lock = threading.Lock()
+
+    @property
+    def lineage(self) -> Lineage:
+        """What the manifest says of the family."""
+        assert self._lineage
+        return self._lineage
+
+    # -- for users
+
+    def add(self, path: str | os.PathLike[str]) -> None:
+        """Make a directory a peer, from now on and for later opens; it is copied in the background.
+
+        Args: path: a directory that is new, empty, or was a peer of this store; its parent must exist.
+        Raises: InvalidError (inside this store, another store's, a peer already); FencedError (it is a primary);
+            FullError (there are eight); ReadOnlyError; ClosedError.
+        """
+        name = absolute(path)
+        with self._lock:
+            if self._known(name) is not None:
+                raise InvalidError(f"{path} is a peer of this store already")
+            refuse_place(self.path, name, self._lineage)
+            lineage = self._lineage or founded(self.engine.last_seqno() + 1)
+            self._save(replace(lineage, members=(*lineage.members, name)))
+            link = self._links[name] = Link(self, name)
+            link.go.set()
+
+    def remove(self, path: str | os.PathLike[str]) -> None:
+        """Let go of a peer: it is not written to any more, and stays as it is. Raises: InvalidError (it is none)."""
+        with self._lock:
+            name = self._known(absolute(path))
+            if name is None:
+                raise InvalidError(f"{path} is no peer of this store")
+            left = tuple(member for member in self.lineage.members if member != name)
+            self._save(replace(self.lineage, members=left))
+            link = self._links.pop(name)
+            link.stop()
+            link.join()
+            self.engine.remove_peer(link.place)
+
+    def status(self) -> tuple[PeerStatus, ...]:
+        """Return how it is with each peer."""
+        with self._lock:
+            return tuple(link.status() for link in self._links.values())
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(tuple(self._links))
+
+    def __len__(self) -> int:
+        return len(self._links)
+
+    def __repr__(self) -> str:
+        return f"<shardkv.Peers {[f'{s.path}: {s.state}' for s in self.status()]}>"
+
+    # -- opening and closing
+
+    def begin(self, asked: Sequence[str] | None, *, quorum: bool) -> None:
+        """Meet the peers, take over what they have beyond this store, and begin an epoch.
+
+        Args:
+            asked: directories that shall be peers; None: those that are. quorum: most of the family must be there.
+        Raises: FencedError, AckError, InvalidError.
+        """
+        if self._lineage and self._lineage.role == "peer":
+            raise FencedError(
+                f"{self.path} is a peer: its primary alone writes to it. Open it with readonly=True, or make it the "
+                f"primary with shardkv.promote({self.path!r})"
+            )
+        stored = self._lineage.members if self._lineage else ()
+        names = self._members(asked, stored)
+        if not names:
+            return
+        lineage = self._lineage or founded(self.engine.last_seqno() + 1)
+        self._lineage = replace(lineage, members=names)
+        self._links = {name: Link(self, name) for name in names}
+        deadline = time.monotonic() + CONTACT_S
+        for link in self._links.values():
+            link.greeted.wait(max(0.0, deadline - time.monotonic()))
+        self._refuse_unsure(stored, quorum)
+        newest = self._take_over()
+        if stored:
+            self._save(self.lineage.begun(self.engine.last_seqno() + 1, above=newest))
+        else:
+            self._save(self.lineage)
+        for link in self._links.values():
+            link.go.set()
+
+    def _members(self, asked: Sequence[str] | None, stored: tuple[str, ...]) -> tuple[str, ...]:
+        if asked is None:
+            return stored
+        names = tuple(dict.fromkeys(absolute(path) for path in asked))
+        if lacking := [name for name in stored if name not in names]:
+            raise InvalidError(
+                f"peers= leaves out {', '.join(lacking)}, which this store has: use store.peers.remove"
+            )
+        for name in names:
+            if name not in stored:
+                refuse_place(self.path, name, self._lineage)
+        return names
+
+    def _refuse_unsure(self, stored: tuple[str, ...], quorum: bool) -> None:
+        """Raise when a newer primary is known, or may be."""
+        own = self.engine.last_seqno()
+        for link in self._links.values():
+            if link.found is None:
+                continue
+            known, seqno = link.found
+            if meet(self.lineage, own, known, seqno).verdict == "newer":
+                raise FencedError(
+                    f"{link.path} has seen epoch {known.epoch}, but {self.path} is of epoch {self.lineage.epoch}: "
+                    "another directory was promoted, or this is an older copy. Open the primary, and make this one a "
+                    "peer again with shardkv.rejoin; what only it has is exported then"
+                )
+        there = 1 + sum(self._links[name].found is not None for name in stored)
+        if quorum and stored and 2 * there <= len(stored) + 1:
+            missing = [link.path for link in self._links.values() if link.found is None]
+            raise AckError(
+                f"{self.path} and its peers are {len(stored) + 1} directories, of which {there} can be read: fewer "
+                "than a quorum, so a newer primary cannot be ruled out. With ack='disk' it opens. Missing: "
+                + ", ".join(missing)
+            )
+
+    def _take_over(self) -> int:
+        """Take what a peer of the same epoch has beyond this store; return the newest epoch's number that was seen."""
+        own = self.engine.last_seqno()
+        ahead = [
+            link
+            for link in self._links.values()
+            if link.found and link.peer and meet(self.lineage, own, *link.found).verdict == "ahead"
+        ]
+        if ahead:
+            best = max(ahead, key=lambda link: link.found[1] if link.found else 0)
+            assert best.peer
+            self.engine.ship_back(best.peer)
+        return max((link.found[0].epoch for link in self._links.values() if link.found), default=0)
+
+    def drain(self, timeout: float = DRAIN_S) -> None:
+        """Give peers the time to get everything."""
+        last, deadline = self.engine.last_seqno(), time.monotonic() + timeout
+        waiting = threading.Event()
+        while time.monotonic() < deadline and any(
+            s.state != "failed" and s.seqno < last for s in self.status()
+        ):
+            waiting.wait(0.005)
+
+    def stop(self) -> None:
+        """Tell all links to end."""
+        for link in self._links.values():
+            link.stop()
+
+    def join(self) -> None:
+        """Wait for them; one whose disk hangs is left behind."""
+        for link in self._links.values():
+            link.join()
+
+    def forked(self) -> None:
+        """In a forked child."""
+        for link in self._links.values():
+            link.forked()
+
+    def _save(self, lineage: Lineage) -> None:
+        self.engine.save_lineage(lineage.packed())
+        self._lineage = lineage
+
+    def _known(self, name: str) -> str | None:
+        """Return a peer's name as it is stored, however the directory is spelled."""
+        for member in self._links:
+            if member == name or os.path.realpath(member) == os.path.realpath(name):
+                return member
+        return None

@@ -1,0 +1,77 @@
+"""Directories of a family: what may be a peer, and what to do when the primary is not there."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Sequence
+
+from shardkv._native import look_at_lineage
+from shardkv.backups import absolute, refuse_inside
+from shardkv.errors import CorruptionError, Error, FencedError, InvalidError
+from shardkv.lineage import Lineage, unpacked
+
+
+def holds_store(path: str) -> bool:
+    """Say whether a directory holds a store, whole or damaged; an unfinished copy is none."""
+    return any(os.path.lexists(os.path.join(path, name)) for name in ("MANIFEST", "MANIFEST.bak"))
+
+
+def forget(path: str) -> None:
+    """Make of a peer's store an unfinished copy: the next one begins anew."""
+    with open(os.path.join(path, "COPYING"), "ab"):
+        pass
+    for name in ("MANIFEST", "MANIFEST.bak"):
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(os.path.join(path, name))
+
+
+def refuse_place(path: str, peer: str, lineage: Lineage | None) -> None:
+    """Raise when a directory cannot become a peer of the store at `path`.
+
+    Raises: InvalidError, FencedError.
+    """
+    inside, outside = os.path.realpath(peer), os.path.realpath(path)
+    if inside == outside:
+        raise InvalidError(f"{peer} is the store's own directory")
+    refuse_inside(path, peer)
+    refuse_inside(peer, path)
+    if not os.path.isdir(os.path.dirname(inside)):
+        raise InvalidError(f"{peer} cannot be made: its parent does not exist")
+    if not holds_store(peer):
+        if os.path.isdir(peer) and set(os.listdir(peer)) - {"LOCK", "COPYING", "log", "shards"}:
+            raise InvalidError(f"{peer} is neither empty nor a peer of this store")
+        return
+    blob = look_at_lineage(peer)
+    known = unpacked(blob) if blob else None
+    if lineage is None or known is None or known.family != lineage.family:
+        raise InvalidError(f"{peer} holds another store, which is no peer of this one")
+    if known.role == "primary":
+        raise FencedError(
+            f"{peer} is a primary of epoch {known.epoch}: shardkv.rejoin makes it a peer"
+        )
+
+
+def refuse_new_beside(path: str, asked: Sequence[str]) -> None:
+    """Raise FencedError when a store shall be made at `path`, but its peers hold one."""
+    if holds_store(path):
+        return
+    for name in map(absolute, asked):
+        if holds_store(name):
+            raise FencedError(
+                f"{path} holds no store, but its peer {name} does: if the primary is lost, "
+                f"shardkv.promote({name!r}) makes a peer the primary; nothing was made"
+            )
+
+
+def guide(error: CorruptionError, path: str) -> CorruptionError:
+    """Add to an error of opening what a peer can do about it."""
+    lineage = None
+    with contextlib.suppress(Error):
+        lineage = unpacked(look_at_lineage(path) or b"")
+    if lineage and lineage.members:
+        error.args = (
+            f"{error.args[0]}; a peer may have a good copy: shardkv.check({path!r}, repair=True) mends from "
+            f"{', '.join(lineage.members)}, shardkv.promote makes one of them the primary",
+        )
+    return error

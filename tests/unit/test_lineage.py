@@ -1,0 +1,124 @@
+"""Lineages: what two directories of a family can say of one another."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shardkv import FormatError
+from shardkv.lineage import EPOCHS_KEPT, TERM, Epoch, Lineage, founded, meet, unpacked
+
+
+def test_a_lineage_survives_the_manifest() -> None:
+    lineage = replace(founded(7), members=("/a", "/b"))
+    assert unpacked(lineage.packed()) == lineage
+    assert unpacked(b"") is None
+
+
+@pytest.mark.parametrize("blob", [b"\xc1", b"\x01", b"\x80", b"\x81\xa6family\xc4\x00"])
+def test_what_is_no_lineage_is_refused(blob: bytes) -> None:
+    with pytest.raises(FormatError, match="lineage"):
+        unpacked(blob)
+
+
+def test_epochs_grow_and_a_promotion_outranks_every_opening() -> None:
+    first = founded(1)
+    opened = first
+    for seqno in range(1, 200):
+        opened = opened.begun(seqno)
+    promoted = first.as_peer().begun(5, promoted=True)
+    assert opened.epoch == first.epoch + 199
+    assert len(opened.history) == EPOCHS_KEPT
+    assert promoted.epoch % TERM == 0
+    assert promoted.epoch > opened.epoch
+    assert promoted.role == "primary"
+
+
+def family() -> tuple[Lineage, Lineage]:
+    primary = founded(1)
+    return primary, primary.as_peer()
+
+
+def test_a_peer_that_has_a_prefix_follows() -> None:
+    primary, peer = family()
+    assert meet(primary, 10, peer, 10).verdict == "follows"
+    assert meet(primary, 10, peer, 3) == ("follows", 3)
+    assert meet(primary.begun(11), 20, peer, 10) == ("follows", 10)
+
+
+def test_a_peer_ahead_in_the_newest_epoch_can_be_taken_over() -> None:
+    primary, peer = family()
+    assert meet(primary, 10, peer, 12) == ("ahead", 10)
+
+
+def test_a_peer_ahead_of_an_older_epoch_has_diverged() -> None:
+    primary, peer = family()
+    assert meet(primary.begun(11), 20, peer, 12) == ("diverged", 10)
+
+
+def test_a_promoted_peer_is_newer() -> None:
+    primary, peer = family()
+    promoted = peer.begun(9, promoted=True)
+    assert meet(primary, 10, promoted, 8) == ("newer", 8)
+    assert meet(promoted, 30, primary, 10) == ("diverged", 8)
+    assert meet(promoted, 30, primary, 8) == ("follows", 8)
+
+
+def test_two_openers_of_one_number_are_told_apart() -> None:
+    primary, peer = family()
+    one, other = primary.begun(11), primary.begun(11)
+    assert one.epoch == other.epoch
+    assert meet(one, 15, other, 15) == ("diverged", 10)
+    assert meet(one, 15, other, 10).verdict == "follows"
+    assert meet(one, 15, founded(1), 15).verdict == "foreign"
+    del peer
+
+
+class Branch:
+    """One directory: which epoch wrote each of its records."""
+
+    def __init__(self, lineage: Lineage, written: list[Epoch]) -> None:
+        self.lineage, self.written = lineage, written
+
+    def opened(self, promoted: bool) -> Branch:
+        lineage = self.lineage.begun(len(self.written) + 1, promoted=promoted)
+        return Branch(lineage, list(self.written))
+
+    def wrote(self, count: int) -> Branch:
+        return Branch(self.lineage, self.written + [self.lineage.history[-1]] * count)
+
+    def prefix(self, count: int) -> Branch:
+        return Branch(self.lineage.as_peer(), self.written[:count])
+
+
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 3), st.integers(0, 9), st.integers(0, 3), st.booleans()),
+        min_size=1,
+        max_size=12,
+    )
+)
+def test_the_common_part_is_what_both_really_share(steps: list[tuple[int, int, int, bool]]) -> None:
+    branches = [Branch(founded(1), [])]
+    for base, keep, more, promoted in steps:
+        branch = branches[base % len(branches)].prefix(keep)
+        branches.append(branch.opened(promoted).wrote(more))
+    for one in branches:
+        for other in branches:
+            check_pair(one, other)
+
+
+def check_pair(one: Branch, other: Branch) -> None:
+    """A verdict never lets a peer go on from records that the primary does not have."""
+    pairs = zip(one.written, other.written, strict=False)
+    shared = next((i for i, (a, b) in enumerate(pairs) if a != b), None)
+    common = min(len(one.written), len(other.written)) if shared is None else shared
+    found = meet(one.lineage, len(one.written), other.lineage, len(other.written))
+    assert found.common_seqno <= common
+    if found.verdict == "follows":
+        assert common == len(other.written)
+    if found.verdict == "ahead":
+        assert common == len(one.written) < len(other.written)
