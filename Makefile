@@ -1,5 +1,5 @@
 # Each target does all its own set-up: the virtual environment, what it needs, the extension.
-#   make demo | test | test-slow | test-asan | test-tsan | lint | fmt | bench | clean
+#   make demo | test | test-slow | test-asan | test-tsan | lint | fmt | bench | bench-full | clean
 # Needs Linux, Python 3.11 or newer with its headers and venv, and a C compiler.
 
 PYTHON ?= python3
@@ -13,7 +13,7 @@ C_FILES := $(sort $(wildcard csrc/*.c))
 DOORS := $(wildcard csrc/python/*.c)
 EXTENSION_INPUTS := $(C_FILES) $(DOORS) $(wildcard csrc/*.h csrc/include/*.h csrc/python/*.h) compile_flags.txt setup.py shardkv/_ffi_build.py
 
-.PHONY: demo test test-slow test-asan test-tsan lint fmt bench clean
+.PHONY: demo test test-slow test-asan test-tsan lint fmt bench bench-full clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.has-demo
@@ -35,10 +35,17 @@ fmt: $(VENV)/.has-test
 	$(VENV)/bin/ruff check --quiet --fix .
 	$(VENV)/bin/ruff format .
 
-# BENCH="--rows 1,2 --quick" narrows the comparison; the second line times single operations.
+# BENCH="--rows 1,2 --quick" measures something else; the last line times single operations.
+BENCH ?= micro sustained
 bench: $(VENV)/.has-bench
 	$(PY) -m bench $(BENCH)
+	$(PY) -m bench report build/bench/result.json
 	$(PYTEST) bench --benchmark-only --benchmark-max-time 0.5 -o timeout=0
+
+# Every suite at its full size, for hours.
+bench-full: $(VENV)/.has-bench
+	$(PY) -m bench all --full --output build/bench/full.json
+	$(PY) -m bench report build/bench/full.json
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info shardkv/*.so .pytest_cache .mypy_cache .ruff_cache

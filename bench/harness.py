@@ -22,7 +22,7 @@ from bench.engines import Durability, Engine, Setup, open_engine
 from bench.engines.behind import synced_behind
 from bench.plans import Plan
 from bench.records import records, split
-from bench.result import Series, Turn, Unavailable
+from bench.result import Series, Traced, Turn, Unavailable
 
 TABLE_SHARDS = 16
 DIRECTORY = "build/bench"
@@ -84,7 +84,7 @@ class Harness:
     def rounds(
         self,
         names: Sequence[str],
-        turn: Callable[[str], Turn],
+        turn: Callable[[str], Turn | Traced],
         *,
         variant: str = "",
         synced: bool = False,
@@ -101,13 +101,13 @@ class Harness:
         return self.interleave(turns, synced=synced)
 
     def interleave(
-        self, turns: Mapping[Contender, Callable[[], Turn]], *, synced: bool = False
+        self, turns: Mapping[Contender, Callable[[], Turn | Traced]], *, synced: bool = False
     ) -> Rounds:
         """Give every contender one turn per round; each round begins one contender later.
 
         Args: as `rounds`, for rows whose engines differ in variant.
         """
-        done: dict[Contender, list[Turn]] = {contender: [] for contender in turns}
+        done: dict[Contender, list[Turn | Traced]] = {contender: [] for contender in turns}
         syncs = []
         for number in range(self.plan.rounds):
             measured = self._calibrate()
@@ -170,7 +170,7 @@ def _load(engine: Engine, rows: list[tuple[bytes, bytes]]) -> None:
     engine.flush()
 
 
-def _without_gc(turn: Callable[[], Turn]) -> Turn:
+def _without_gc(turn: Callable[[], Turn | Traced]) -> Turn | Traced:
     gc.collect()
     gc.disable()
     try:

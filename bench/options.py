@@ -60,13 +60,12 @@ def _add_work(parser: argparse.ArgumentParser, commands: Collection[str]) -> Non
 
 def _add_size(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(plan=plans.Plan())
-    parser.add_argument(
-        "--quick",
-        dest="plan",
-        action="store_const",
-        const=plans.QUICK,
-        help="small counts and 3 rounds: a check, not a measurement",
-    )
+    size = parser.add_mutually_exclusive_group()
+    for name, plan, told in (
+        ("--quick", plans.QUICK, "small counts and 3 rounds: a check, not a measurement"),
+        ("--full", plans.FULL, "10 M records where the target table says so; takes hours"),
+    ):
+        size.add_argument(name, dest="plan", action="store_const", const=plan, help=told)
     parser.add_argument("--rounds", type=_positive, help="rounds instead of the plan's")
     parser.add_argument(
         "--set",

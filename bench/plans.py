@@ -23,14 +23,23 @@ class Plan:
     clean_records: int = 10_000_000
     heap_records: int = 1_000_000
     ring_lookups: int = 20_000_000
+    ingest_records: int = 500_000
+    beyond_records: int = 400_000
+    beyond_seconds: float = 15.0
+    device_records: int = 400_000
+    tail_seconds: float = 2.0
+    tail_records: int = 400_000
+    load_per_s: int = 50_000
+    scaling_seconds: float = 0.8
+    shards_records: int = 300_000
 
 
 #: Does it work, not how fast it is.
 QUICK = Plan(
     rounds=3,
     settle_seconds=0.0,
-    seconds=0.4,
-    warm_seconds=0.1,
+    seconds=0.2,
+    warm_seconds=0.05,
     loop_records=100_000,
     table_records=200_000,
     gets=50_000,
@@ -39,6 +48,27 @@ QUICK = Plan(
     clean_records=1_000_000,
     heap_records=400_000,
     ring_lookups=5_000_000,
+    ingest_records=100_000,
+    beyond_records=40_000,
+    beyond_seconds=2.0,
+    device_records=40_000,
+    tail_seconds=0.5,
+    tail_records=100_000,
+    scaling_seconds=0.1,
+    shards_records=50_000,
+)
+
+#: Every row at its full size; takes hours.
+FULL = Plan(
+    seconds=2.0,
+    ingest_records=10_000_000,
+    beyond_records=10_000_000,
+    beyond_seconds=150.0,
+    device_records=4_000_000,
+    tail_seconds=10.0,
+    tail_records=2_000_000,
+    scaling_seconds=2.0,
+    shards_records=2_000_000,
 )
 
 FIELDS = {field.name: field for field in dataclasses.fields(Plan)}

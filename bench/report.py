@@ -25,6 +25,9 @@ UNITS = {
     "open_ms": "ms",
     "heap_bytes": "B",
     "max_share": "max/mean",
+    "p99_us": "us",
+    "max_ms": "ms",
+    "device_per_byte": "B/B",
 }
 COLOURS = {
     "reach": "green",

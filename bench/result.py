@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 Turn = Mapping[str, float]  #: one engine's turn in one round: metric -> value
 
@@ -28,6 +29,13 @@ class Curve:
     y: tuple[float, ...]
 
 
+class Traced(NamedTuple):
+    """A turn with its curves."""
+
+    turn: Turn
+    curves: tuple[Curve, ...]
+
+
 @dataclass(frozen=True)
 class Series:
     """The turns of one engine in one variant of a row, in round order."""
@@ -38,11 +46,45 @@ class Series:
     curves: tuple[Curve, ...] = ()
 
     @classmethod
-    def of(cls, engine: str, variant: str, turns: Sequence[Turn]) -> Series:
+    def of(cls, engine: str, variant: str, turns: Sequence[Turn | Traced]) -> Series:
         """Turn rows into columns."""
+        traced = [turn if isinstance(turn, Traced) else Traced(turn, ()) for turn in turns]
+        names = traced[0].turn
         return cls(
-            engine, variant, {name: tuple(turn[name] for turn in turns) for name in turns[0]}
+            engine,
+            variant,
+            {name: tuple(one.turn[name] for one in traced) for name in names},
+            tuple(curve for one in traced for curve in one.curves),
         )
+
+
+def along(
+    series: Sequence[Series], metric: str, name: str, x_name: str, at: Mapping[str, float]
+) -> tuple[Series, ...]:
+    """Give each engine's last variant a curve of its medians over the variants.
+
+    Args:
+        series: of one row.
+        metric: what the curve shows; engines that did not measure it get none.
+        name, x_name: of the curve.
+        at: variant -> where it lies, ascending.
+    """
+    medians: dict[str, dict[float, float]] = {}
+    for one in series:
+        if one.variant in at and metric in one.metrics:
+            found = medians.setdefault(one.engine, {})
+            found[at[one.variant]] = statistics.median(one.metrics[metric])
+    last = [*at][-1]
+    return tuple(
+        replace(one, curves=(*one.curves, _curve(name, x_name, medians[one.engine])))
+        if one.variant == last and one.engine in medians
+        else one
+        for one in series
+    )
+
+
+def _curve(name: str, x_name: str, points: Mapping[float, float]) -> Curve:
+    return Curve(name, x_name, tuple(points), tuple(points.values()))
 
 
 @dataclass(frozen=True)

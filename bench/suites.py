@@ -12,11 +12,14 @@ from bench.rows import (
     Row,
     atomic,
     counters,
+    ingest,
     memory,
     opening,
     queueing,
     reads,
     ring,
+    scaling,
+    tail,
     tasks,
     writes,
 )
@@ -40,6 +43,10 @@ def _tables(plan: Plan) -> float:
 
 def _logs(plan: Plan) -> float:
     return SMALL_BYTES + 2 * (plan.log_records + 2 * plan.peer_log_records) * STORED_BYTES
+
+
+def _ingest(plan: Plan) -> float:
+    return SMALL_BYTES + max(plan.ingest_records, plan.beyond_records) * STORED_BYTES
 
 
 def _clean(plan: Plan) -> float:
@@ -67,6 +74,18 @@ SUITES = {
             ),
         ),
         Suite(
+            "sustained",
+            "loads that are flushed: rate, latency, bytes written, space",
+            (
+                Row("6", "ingest until all is flushed", ingest.equal_budget, _ingest),
+                Row("7", "ingest, data 40x the budget", ingest.beyond_budget, _ingest),
+                Row("10", "put, ack disk, while flushing", tail.put_while_flushing),
+                Row(
+                    "15", "bytes written to the device per byte put", ingest.device_writes, _ingest
+                ),
+            ),
+        ),
+        Suite(
             "recovery",
             "from a crash or a clean close to the first read",
             (
@@ -83,6 +102,16 @@ SUITES = {
             "queueing",
             "log and flush as queues: how long one waits, beside what theory says",
             (Row("queueing", "random arrivals at the log and at the flush", queueing.stages),),
+        ),
+        Suite(
+            "scaling",
+            "how figures change with threads, tasks, shards and the size of values",
+            (
+                Row("threads", "put, ack disk, 1 to 64 threads", scaling.threads),
+                Row("tasks", "put, ack disk, 1 to 10,000 asyncio tasks", scaling.tasks),
+                Row("shards", "ingest until all is flushed, 1 to 32 shards", scaling.shards),
+                Row("values", "put, ack disk, values of 16 B to 1 MiB", scaling.values),
+            ),
         ),
     )
 }

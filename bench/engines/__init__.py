@@ -124,6 +124,17 @@ class Engine(abc.ABC):
     def flush(self) -> None:  # noqa: B027  # engines without tables behind a log have nothing to do
         """Move everything into the engine's tables, in their best shape for reading."""
 
+    def drain(self) -> None:
+        """Move everything into the engine's tables, and do no more than that."""
+        self.flush()
+
+    def rest(self) -> None:  # noqa: B027  # engines without compactions are at rest
+        """Wait until the compactions that earlier writes are due are done."""
+
+    def gauges(self) -> dict[str, float]:
+        """Return what the engine holds outside its tables now, by the names of the curves."""
+        return {}
+
     def log_bytes(self) -> int:
         """Bytes of log that the next open must replay."""
         return sum(file.stat().st_size for file in self.path.glob("**/*.log"))

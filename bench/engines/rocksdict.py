@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import time
 from collections.abc import Iterable
 from pathlib import Path
 from typing import cast
@@ -21,6 +22,14 @@ from bench.engines import Durability, Engine, Pairs, Session, Setup
 
 BLOOM_BITS = 10.0
 DEFAULT_BUDGET_BYTES = 256 << 20
+LOOK_SECONDS = 0.01
+BACKGROUND = (
+    "rocksdb.mem-table-flush-pending",
+    "rocksdb.num-running-flushes",
+    "rocksdb.compaction-pending",
+    "rocksdb.num-running-compactions",
+)
+GAUGES = ("rocksdb.cur-size-all-mem-tables", "rocksdb.num-running-flushes")
 
 
 class RocksdictEngine(Engine):
@@ -69,6 +78,17 @@ class RocksdictEngine(Engine):
     def flush(self) -> None:
         self._db.flush()
         self._db.compact_range(None, None)
+
+    def drain(self) -> None:
+        self._db.flush()
+
+    def rest(self) -> None:
+        while any(self._db.property_int_value(name) for name in BACKGROUND):
+            time.sleep(LOOK_SECONDS)
+
+    def gauges(self) -> dict[str, float]:
+        unflushed, flushes = (self._db.property_int_value(name) or 0 for name in GAUGES)
+        return {"unflushed_bytes": unflushed, "flushing": float(flushes > 0)}
 
     def close(self) -> None:
         self._db.close()

@@ -69,5 +69,8 @@ class ShardkvEngine(Engine):
             "unflushed_share": stats.unflushed_records,
         }
 
+    def gauges(self) -> dict[str, float]:
+        return {"unflushed_bytes": self.store.stats().unflushed_bytes}
+
     def close(self) -> None:
         self.store.close(flush=False)

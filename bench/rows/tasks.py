@@ -41,7 +41,7 @@ def put_from_tasks(row: Row, harness: Harness) -> RowResult:
 
     def tasks() -> Turn:
         with harness.directory() as path:
-            return asyncio.run(_put(path, harness.pool, span))
+            return asyncio.run(put_tasks(path, harness.pool, TASKS, span))
 
     turns = {(SUBJECT, f"{TASKS:,} tasks"): tasks}
     for name in harness.present(*PEER_THREADS):
@@ -53,10 +53,11 @@ def put_from_tasks(row: Row, harness: Harness) -> RowResult:
     return RowResult(row.name, row.work, rounds.series, rounds.sync_us)
 
 
-async def _put(path: Path, pool: Pairs, span: Span) -> Turn:
+async def put_tasks(path: Path, pool: Pairs, tasks: int, span: Span) -> Turn:
+    """Let `tasks` tasks of the running loop put the records of `pool` into a fresh store, each put synced."""
     store = await shardkv.aio.open(path)
     try:
-        shares = split(pool, len(pool) // TASKS)[:TASKS]
+        shares = split(pool, len(pool) // tasks)[:tasks]
         return (await write_on_loop(store.put, shares, span)).turn
     finally:
         await store.close(flush=False)

@@ -27,6 +27,13 @@ TINY = {
     "clean_records": 2_000,
     "heap_records": 60_000,
     "ring_lookups": 10_000,
+    "ingest_records": 3_000,
+    "beyond_records": 3_000,
+    "device_records": 3_000,
+    "tail_seconds": 0.05,
+    "tail_records": 2_000,
+    "scaling_seconds": 0.02,
+    "shards_records": 2_000,
 }
 NOISY = {"loop_ms": 10.0, "overwrite_us": 100.0, "append_us": 200.0}
 
@@ -74,7 +81,9 @@ def test_more_records_need_more_room() -> None:
 
 
 def test_a_setting_keeps_counts_whole_and_names_what_it_does_not_know() -> None:
-    assert plans.changed(Plan(), dict([plans.setting("gets=1e3")])).gets == 1000
+    gets = plans.changed(Plan(), dict([plans.setting("gets=1e3")])).gets
+    assert isinstance(gets, int)
+    assert gets == 1000
     assert plans.changed(Plan(), dict([plans.setting("seconds=0.5")])).seconds == 0.5
     with pytest.raises(ValueError, match=r"no figure 'getz'; there are rounds, "):
         plans.setting("getz=3")
