@@ -10,6 +10,7 @@ NOT_DONE = 2
 def main() -> None:
     """Run the tools."""
     try:
+        from shardkv.plan_tool import plan
         from shardkv.tools import tools
     except ModuleNotFoundError as error:
         name = (error.name or "").partition(".")[0]
@@ -18,6 +19,7 @@ def main() -> None:
         text = f"python -m shardkv needs {name}, which is not installed: pip install 'shardkv[cli]'"
         print(text, file=sys.stderr)
         sys.exit(NOT_DONE)
+    tools.add_command(plan)
     tools(prog_name="python -m shardkv")
 
 
