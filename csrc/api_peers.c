@@ -254,8 +254,9 @@ static skv_code tell(skv_ship *ship, uint64_t durable, size_t shipped)
     atomic_fetch_add(&acks->peers[ship->place].shipped_bytes, shipped);
     atomic_fetch_add(&acks->peers[ship->place].syncs, shipped > 0);
     keep_from(ship, skv_log_cursor_next(ship->shipment.cursor));
-    skv_acks_note(acks, ship->place, durable);
+    /* The state first: who is woken by the ack finds it as it is. */
     skv_acks_set(acks, ship->place, durable >= skv_durable_seqno(ship->store) ? SKV_PEER_CURRENT : SKV_PEER_BEHIND);
+    skv_acks_note(acks, ship->place, durable);
     if (now - ship->retired_ns > RETIRE_NS) {
         skv_flush_retire(&ship->store->parts);
         ship->retired_ns = now;
