@@ -17,9 +17,11 @@ class Curve:
     Several curves of one name are several turns.
 
     Args:
-        name: what `y` is: "per_s", "p50_us", "p99_us", "p999_us", "flushing" (0 or 1), "unflushed_bytes",
-            "write_amplification", "shard_records"; the report draws those of one name together.
-        x_name: what `x` is: "s" since the turn began, "budget_share" of the data, "shard".
+        name: what `y` is: "per_s", "mb_per_s", "p50_us", "p99_us", "p999_us", "max_us", "unflushed_bytes",
+            "flushing" (0 or 1), "flush_s" (all time that ended flushes took), "write_amplification",
+            "shard_records"; the report draws those of one name together.
+        x_name: what `x` is: "s" since the turn began, "budget_share" of the data, "shard", or what a row varies:
+            "threads", "tasks", "shards", "value_bytes".
         x, y: as many of the one as of the other, `x` ascending.
     """
 

@@ -37,7 +37,7 @@ static double lookups_per_second(const skv_ring *ring, const uint64_t *keys, uin
     return (double)count / (now() - begin);
 }
 
-static double max_over_mean(const skv_ring *ring, uint32_t shards, uint64_t *state)
+static void print_shares(const skv_ring *ring, uint32_t shards, uint64_t *state)
 {
     uint32_t counts[SKV_SHARDS_MAX] = {0}, most = 0;
     for (uint32_t i = 0; i < SHARES; i++) {
@@ -46,7 +46,10 @@ static double max_over_mean(const skv_ring *ring, uint32_t shards, uint64_t *sta
     }
     for (uint32_t i = 0; i < shards; i++)
         most = counts[i] > most ? counts[i] : most;
-    return (double)most * shards / SHARES;
+    printf("\"max_share\": %.4f, \"shard_records\": [", (double)most * shards / SHARES);
+    for (uint32_t i = 0; i < shards; i++)
+        printf(i ? ", %u" : "%u", counts[i]);
+    printf("]");
 }
 
 int main(int argc, char **argv)
@@ -64,7 +67,9 @@ int main(int argc, char **argv)
         keys[i] = next_random(&state);
     lookups_per_second(ring, keys, count / 10 + 1, &sink);
     rate = lookups_per_second(ring, keys, count, &sink);
-    printf("{\"per_s\": %.0f, \"max_share\": %.4f}\n", rate, max_over_mean(ring, shards, &state));
+    printf("{\"per_s\": %.0f, ", rate);
+    print_shares(ring, shards, &state);
+    printf("}\n");
     skv_ring_free(ring);
     free(keys);
     return 0;

@@ -70,7 +70,9 @@ class ShardkvEngine(Engine):
         }
 
     def gauges(self) -> dict[str, float]:
-        return {"unflushed_bytes": self.store.stats().unflushed_bytes}
+        stats = self.store.stats()
+        flush_s = sum(shard.flush_s for shard in stats.shards)
+        return {"unflushed_bytes": stats.unflushed_bytes, "flush_s": flush_s}
 
     def close(self) -> None:
         self.store.close(flush=False)

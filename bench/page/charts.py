@@ -12,7 +12,7 @@ from bench.report import number
 WIDTH = 640.0
 LABELS = 150.0  # room for names, left
 VALUES = 64.0  # room for figures, right
-TOP = 34.0
+TOP = 40.0
 BAR, GAP = 18.0, 8.0
 PLOT_HEIGHT = 220.0
 
@@ -39,10 +39,10 @@ class Dots:
 
 @dataclass(frozen=True)
 class Line:
-    """One line; `style` counts the lines of one engine."""
+    """One line; `hue` is the number of its colour."""
 
     label: str
-    engine: str
+    hue: int
     points: Sequence[tuple[float, float]]
 
 
@@ -112,14 +112,16 @@ def lines(
     names: tuple[str, str],
     rows: Sequence[Line],
     *,
-    log: bool = False,
+    log: str = "",
     shades: Sequence[tuple[float, float]] = (),
 ) -> Drawing:
     """Draw lines over a shared axis.
 
     Args:
         names: what x and y are, with units.
-        log: for times, whose tail is what one looks for.
+        rows: at least one, each with at least one point.
+        log: which axes are logarithmic, and leave out what is not above 0: "y" for times, whose tail is what one
+            looks for, "x" and "xy" for what grows by factors.
         shades: spans of x to mark: where flushes ran.
     """
     places = [point for row in rows for point in row.points]
@@ -127,8 +129,8 @@ def lines(
     drawing = Drawing(title, _lines_told(names, rows, shades), WIDTH, height)
     drawing.text(0, 14, title, "title")
     bottom = TOP + PLOT_HEIGHT
-    across = linear([x for x, _ in places], 60, WIDTH - 12)
-    up = (logarithmic if log else linear)([y for _, y in places], bottom, TOP)
+    across = (logarithmic if "x" in log else linear)([x for x, _ in places], 60, WIDTH - 12)
+    up = (logarithmic if "y" in log else linear)([y for _, y in places], bottom, TOP)
     for begin, end in shades:
         x = across.at(begin)
         drawing.rect(x, TOP, max(across.at(end) - x, 1.0), PLOT_HEIGHT, "shade", "a flush runs")
@@ -139,11 +141,13 @@ def lines(
         drawing.text(across.at(value), bottom + 15, label, "soft", "middle")
     drawing.line(60, bottom, WIDTH - 12, bottom, "axis")
     drawing.text(60, TOP - 6, names[1], "soft")
+    if shades:
+        drawing.text(60, bottom + 30, "grey: a flush of shardkv runs", "soft")
     drawing.text(WIDTH - 12, bottom + 30, names[0], "soft", "end")
     for place, row in enumerate(rows):
-        drawing.path([(across.at(x), up.at(y)) for x, y in row.points], f"line-{hue(row.engine)}")
+        drawing.path([(across.at(x), up.at(y)) for x, y in row.points], f"line-{row.hue}")
         y = bottom + 48 + 18 * place
-        drawing.rect(60, y - 9, 14, 10, f"fill-{hue(row.engine)}")
+        drawing.rect(60, y - 9, 14, 10, f"fill-{row.hue}")
         drawing.text(80, y, row.label)
     return drawing
 

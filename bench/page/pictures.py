@@ -17,32 +17,42 @@ from bench.page.read import (
     main_metric,
     title_of,
 )
-from bench.page.svg import Drawing
+from bench.page.svg import LIGHT, Drawing, hue
 from bench.report import UNITS
+from bench.targets import SUBJECT
 
-#: Curves over time -> what they show, and whether their axis is logarithmic.
+#: Curves over time -> what they show, and which of their axes are logarithmic.
 OVER_TIME = {
-    "per_s": ("writes per second", False),
-    "p50_us": ("p50 in us, log", True),
-    "p99_us": ("p99 in us, log", True),
-    "p999_us": ("p99.9 in us, log", True),
-    "unflushed_bytes": ("unflushed bytes", False),
+    "per_s": ("writes per second", ""),
+    "p50_us": ("p50 in us, log", "y"),
+    "p99_us": ("p99 in us, log", "y"),
+    "p999_us": ("p99.9 in us, log", "y"),
+    "max_us": ("slowest in us, log", "y"),
+    "unflushed_bytes": ("unflushed bytes", ""),
 }
-X_NAMES = {"s": "seconds", "budget_share": "budget as share of the data"}
+#: What a row varies -> its name.
+VARIED = {
+    "threads": "threads, log",
+    "tasks": "tasks, log",
+    "shards": "shards, log",
+    "value_bytes": "bytes of a value, log",
+}
+#: Prefix of a metric -> whose latency it is.
+PREFIXES = {"": "latency", "batch_": "latency of batches"}
+RATES = {"per_s": "per second", "mb_per_s": "MB per second, log"}
 MOST_POINTS = 600
+HUES = len(LIGHT)
+
+Found = list[tuple[Json, Json]]  #: series and curve
 
 
 def pictures(row: Json) -> list[Drawing]:
     """Draw all that the row's figures allow; nothing for a row that was skipped."""
     if not row["series"]:
         return []
-    return [
-        *_throughput(row),
-        *_latencies(row),
-        *_over_time(row),
-        *_amplification(row),
-        *_balance(row),
-    ]
+    varied = [*_varied(row)]
+    plain = [] if varied else [*_throughput(row), *_latencies(row)]
+    return [*plain, *varied, *_over_time(row), *_amplification(row), *_balance(row)]
 
 
 def _throughput(row: Json) -> Iterator[Drawing]:
@@ -57,66 +67,103 @@ def _throughput(row: Json) -> Iterator[Drawing]:
 
 
 def _latencies(row: Json) -> Iterator[Drawing]:
-    for variant, series, variants in groups(row):
+    for (variant, series, variants), (prefix, what) in itertools.product(
+        groups(row), PREFIXES.items()
+    ):
         rows = [
             Dots(label(one, variants), one["engine"], found)
             for one in series
-            if (found := _percentiles(one))
+            if (found := _percentiles(one, prefix))
         ]
         if rows:
-            yield charts.percentiles(title_of(row, variant, "latency"), rows)
+            yield charts.percentiles(title_of(row, variant, what), rows)
 
 
-def _percentiles(one: Json) -> dict[str, float]:
+def _percentiles(one: Json, prefix: str) -> dict[str, float]:
+    metrics = one["metrics"]
     return {
-        name: one["metrics"][metric]["median"]
+        name: metrics[prefix + metric]["median"]
         for metric, name in LATENCIES.items()
-        if metric in one["metrics"] and one["metrics"][metric]["median"] > 0
+        if prefix + metric in metrics and metrics[prefix + metric]["median"] > 0
     }
+
+
+def _varied(row: Json) -> Iterator[Drawing]:
+    for (name, told), (x_name, x_told) in itertools.product(RATES.items(), VARIED.items()):
+        found = [(one, curve) for one, curve in curves(row, name) if curve["x_name"] == x_name]
+        if found:
+            log = "xy" if name == "mb_per_s" else "x"
+            yield charts.lines(title_of(row), (x_told, told), _by_engine(found), log=log)
+
+
+def _by_engine(found: Found) -> list[Line]:
+    return [Line(one["engine"], hue(one["engine"]), _points(curve)) for one, curve in found]
+
+
+def _points(curve: Json, log: str = "") -> list[tuple[float, float]]:
+    points = list(zip(curve["x"], curve["y"], strict=True))
+    seen = [(x, y) for x, y in points if y > 0] if "y" in log else points
+    return seen[:: 1 + len(seen) // MOST_POINTS]
 
 
 def _over_time(row: Json) -> Iterator[Drawing]:
     for name, (told, log) in OVER_TIME.items():
-        found = {}
+        first: dict[tuple[str, str], tuple[Json, Json]] = {}
         for one, curve in curves(row, name):
             if curve["x_name"] == "s":
-                found.setdefault((one["engine"], one["variant"]), (one, curve))
-        rows = [_line(one, curve) for one, curve in found.values()]
-        if rows:
-            names = (X_NAMES["s"], told)
-            title = title_of(row, what=told.partition(" in ")[0] + " over time")
-            yield charts.lines(title, names, rows, log=log, shades=_flushes(row))
+                first.setdefault((one["engine"], one["variant"]), (one, curve))
+        for variant, found in _by_variant([*first.values()]):
+            rows = [line for line in _lines(found, log) if line.points]
+            if rows:
+                title = title_of(row, variant, told.partition(" in ")[0] + " over time")
+                shades = _flushes(found[0][0]["variant"], row)
+                yield charts.lines(title, ("seconds", told), rows, log=log, shades=shades)
 
 
-def _line(one: Json, curve: Json) -> Line:
-    points = list(zip(curve["x"], curve["y"], strict=True))
-    return Line(label(one, True), one["engine"], points[:: 1 + len(points) // MOST_POINTS])
+def _by_variant(found: Found) -> Iterator[tuple[str, Found]]:
+    """Yield the engines of each variant; where there is one engine alone, all its variants together."""
+    if len({one["engine"] for one, _ in found}) == 1:
+        yield "", found
+        return
+    variants = dict.fromkeys(one["variant"] for one, _ in found)
+    for variant in variants:
+        yield variant, [pair for pair in found if pair[0]["variant"] == variant]
 
 
-def _flushes(row: Json) -> list[tuple[float, float]]:
-    """Return the spans in which a flush ran, of the first turn that tells it."""
-    _, curve = next(curves(row, "flushing"), (None, None))
-    if curve is None:
+def _lines(found: Found, log: str) -> list[Line]:
+    if len({one["variant"] for one, _ in found}) == 1:
+        return [
+            Line(one["engine"], hue(one["engine"]), _points(curve, log)) for one, curve in found
+        ]
+    return [
+        Line(label(one, True), number % HUES, _points(curve, log))
+        for number, (one, curve) in enumerate(found)
+    ]
+
+
+def _flushes(variant: str, row: Json) -> list[tuple[float, float]]:
+    """Return the spans in which flushes ran, of the subject's first turn that tells them.
+
+    "flush_s" grows by a flush's time when it ends, so the flush ran that long before.
+    """
+    told = [
+        curve
+        for one, curve in curves(row, "flush_s")
+        if (one["engine"], one["variant"]) == (SUBJECT, variant)
+    ]
+    if not told:
         return []
-    spans, begun = [], None
-    for at, on in zip(curve["x"], curve["y"], strict=True):
-        if on and begun is None:
-            begun = at
-        elif not on and begun is not None:
-            spans.append((begun, at))
-            begun = None
-    return spans if begun is None else [*spans, (begun, curve["x"][-1])]
+    steps = itertools.pairwise(zip(told[0]["x"], told[0]["y"], strict=True))
+    return [(max(0.0, x - (y - before)), x) for (_, before), (x, y) in steps if y > before]
 
 
 def _amplification(row: Json) -> Iterator[Drawing]:
-    for x_name, group in itertools.groupby(
-        curves(row, "write_amplification"), lambda f: f[1]["x_name"]
-    ):
-        rows = [_line(one, curve) for one, curve in group]
-        names = (X_NAMES.get(x_name, x_name), "bytes to the device per byte put")
-        yield charts.lines(title_of(row, what="write amplification"), names, rows)
+    found = [*curves(row, "write_amplification")]
+    if found:
+        names = ("budget as share of the data", "bytes to the device per byte put")
+        yield charts.lines(title_of(row, what="write amplification"), names, _by_engine(found))
 
 
 def _balance(row: Json) -> Iterator[Drawing]:
-    for one, curve in curves(row, "shard_records"):
+    for one, curve in itertools.islice(curves(row, "shard_records"), 1):
         yield charts.shares(title_of(row, one["variant"], "ring balance"), curve["y"])

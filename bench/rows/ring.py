@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.harness import Harness
-from bench.result import RowResult, Turn, Unavailable
+from bench.result import Curve, RowResult, Traced, Unavailable
 from bench.targets import SUBJECT
 
 if TYPE_CHECKING:
@@ -43,8 +43,11 @@ def _build(directory: Path) -> Path:
     return program
 
 
-def _run(program: Path, count: int) -> Turn:
+def _run(program: Path, count: int) -> Traced:
     command = [str(program), str(SHARDS), str(count)]
     done = subprocess.run(command, stdout=subprocess.PIPE, check=True)
-    found: dict[str, float] = json.loads(done.stdout)
-    return found
+    found = json.loads(done.stdout)
+    counts = tuple(map(float, found.pop("shard_records")))
+    return Traced(
+        found, (Curve("shard_records", "shard", tuple(map(float, range(SHARDS))), counts),)
+    )

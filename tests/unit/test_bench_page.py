@@ -126,17 +126,42 @@ def test_a_noisy_machine_is_told_before_any_figure() -> None:
 
 
 def test_rates_and_latencies_over_time_show_where_flushes_ran() -> None:
-    flushing = curve("flushing", [0, 1, 1, 0, 1])
-    drawn = pictures(
-        row(curve("per_s", [5, 6, 7, 8, 9]), curve("p99_us", [1e2] * 5), flushing, per_s=7)
-    )
+    flushed = curve("flush_s", [0, 0.5, 0.5, 2.0, 2.0])  # one ended at 1 s, another at 3 s
+    rates, tails = curve("per_s", [5, 6, 7, 8, 9]), curve("p99_us", [1e2, 1e3, 0, 1e3, 1e2])
+    drawn = pictures(row(rates, tails, flushed, per_s=7))
     assert [one.title for one in drawn[1:]] == [
         "Row 6: ingest, writes per second over time",
         "Row 6: ingest, p99 over time",
     ]
     for one in drawn[1:]:
-        assert one.svg().count('class="shade"') == 2
+        tree = ElementTree.fromstring(one.svg(alone=True))
+        boxes = [box for box in tree.iter(f"{SVG}rect") if box.get("class") == "shade"]
+        widths = [float(box.get("width", 0)) for box in boxes]
+        assert widths[1] == pytest.approx(3 * widths[0], rel=0.01)
         assert "2 spans of flushing" in one.about
+    assert "between 100 and 1,000" in drawn[2].about  # nothing ended in the third second
+
+
+def test_what_a_row_varies_is_drawn_as_lines_and_not_as_a_wall_of_bars() -> None:
+    varied = row(curve("per_s", [0, 10, 20], "threads"), per_s=7, p50_us=1, p99_us=2)
+    (drawn,) = pictures(varied)
+    assert {"threads, log", "per second"} <= set(words(drawn))
+
+
+def test_engines_share_a_picture_for_each_variant_and_one_engine_has_its_variants_in_one() -> None:
+    one = row(curve("per_s", [1, 2]), per_s=1)["series"][0]
+    alone = {**row(), "series": [{**one, "variant": "idle"}, {**one, "variant": "flushing"}]}
+    assert [drawn.title for drawn in pictures(alone)][1:] == [
+        "Row 6: ingest, writes per second over time"
+    ]
+    both = {
+        **alone,
+        "series": [*alone["series"], {**one, "engine": "rocksdict", "variant": "idle"}],
+    }
+    assert [drawn.title for drawn in pictures(both)][-2:] == [
+        "Row 6: ingest, idle, writes per second over time",
+        "Row 6: ingest, flushing, writes per second over time",
+    ]
 
 
 def test_write_amplification_and_ring_balance_are_drawn() -> None:
