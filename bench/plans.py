@@ -31,6 +31,7 @@ class Plan:
     tail_records: int = 400_000
     load_per_s: int = 50_000
     scaling_seconds: float = 0.8
+    peer_records: int = 400_000
     shards_records: int = 300_000
 
 
@@ -55,6 +56,7 @@ QUICK = Plan(
     tail_seconds=0.5,
     tail_records=100_000,
     scaling_seconds=0.1,
+    peer_records=50_000,
     shards_records=50_000,
 )
 

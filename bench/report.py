@@ -25,6 +25,7 @@ UNITS = {
     "open_ms": "ms",
     "heap_bytes": "B",
     "max_share": "max/mean",
+    "mb_per_s": "MB/s",
     "p99_us": "us",
     "max_ms": "ms",
     "device_per_byte": "B/B",

@@ -15,6 +15,7 @@ from bench.rows import (
     ingest,
     memory,
     opening,
+    peers,
     queueing,
     reads,
     ring,
@@ -102,6 +103,18 @@ SUITES = {
             "queueing",
             "log and flush as queues: how long one waits, beside what theory says",
             (Row("queueing", "random arrivals at the log and at the flush", queueing.stages),),
+        ),
+        Suite(
+            "peers",
+            "what the levels quorum and all cost, and how fast a peer is brought up to date",
+            (
+                Row(
+                    "levels",
+                    "writes at each level, with 0 to 2 peers on the same disk",
+                    peers.levels,
+                ),
+                Row("catch-up", "until a peer has everything", peers.catch_up),
+            ),
         ),
         Suite(
             "scaling",

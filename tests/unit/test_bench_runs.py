@@ -33,6 +33,7 @@ TINY = {
     "tail_seconds": 0.05,
     "tail_records": 2_000,
     "scaling_seconds": 0.02,
+    "peer_records": 2_000,
     "shards_records": 2_000,
 }
 NOISY = {"loop_ms": 10.0, "overwrite_us": 100.0, "append_us": 200.0}
