@@ -1,4 +1,4 @@
-"""Rows of the suite `peers`: what the ack levels cost beside a store without peers, and how fast a peer gets everything.
+"""Rows of the suite `peers`: the cost of ack levels beside a store without peers, and how fast a peer gets everything.
 
 All directories are on one disk here, so every peer's log and shards compete with the store's for it; on disks of
 their own they would not. What is waited for is the same.
