@@ -36,11 +36,11 @@ fmt: $(VENV)/.has-test
 	$(VENV)/bin/ruff format .
 
 # BENCH="--rows 1,2 --quick" measures something else; the last line times single operations.
-BENCH ?= micro sustained
+BENCH ?= micro sustained --set seconds=0.8
 bench: $(VENV)/.has-bench
 	$(PY) -m bench $(BENCH)
 	$(PY) -m bench report build/bench/result.json
-	$(PYTEST) bench --benchmark-only --benchmark-max-time 0.5 -o timeout=0
+	$(PYTEST) bench --benchmark-only --benchmark-max-time 0.3 -o timeout=0
 
 # Every suite at its full size, for hours.
 bench-full: $(VENV)/.has-bench

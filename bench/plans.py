@@ -24,6 +24,7 @@ class Plan:
     heap_records: int = 1_000_000
     ring_lookups: int = 20_000_000
     ingest_records: int = 500_000
+    ingest_seconds: float = 30.0
     beyond_records: int = 400_000
     beyond_seconds: float = 15.0
     device_records: int = 400_000
@@ -64,6 +65,7 @@ QUICK = Plan(
 FULL = Plan(
     seconds=2.0,
     ingest_records=10_000_000,
+    ingest_seconds=300.0,
     beyond_records=10_000_000,
     beyond_seconds=150.0,
     device_records=4_000_000,

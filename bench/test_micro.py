@@ -1,28 +1,37 @@
 """Micro operations in pytest-benchmark's own format: `pytest bench --benchmark-only`.
 
 One group per operation, one benchmark per engine. The engines' turns do not interleave here, so
-ratios belong to `python -m bench`; this is for watching one operation while working on it.
+ratios belong to `python -m bench`; this is for watching one operation while working on it. The ring's
+lookup is timed in C, by row 14 alone.
 """
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import tempfile
+import threading
 from collections import deque
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
+import shardkv
+from bench.counters import COUNTERS, KEY, counter_class
 from bench.engines import ENGINES, Durability, Engine, Pairs, Setup, engine_class, open_engine
 from bench.harness import default_directory
 from bench.records import records, split
 from bench.result import Unavailable
+from bench.rows.atomic import WORKS
 
 POOL_RECORDS = 200_000
 TABLE_RECORDS = 50_000
 BATCH_RECORDS = 1000
+THREADS, SHARE_RECORDS = 16, 100
+TASKS = 1000
 
 Opener = Callable[[Durability], Engine]
 
@@ -82,6 +91,39 @@ def test_put_ack_disk(benchmark: BenchmarkFixture, opener: Opener, pool: Pairs) 
     session.close()
 
 
+@pytest.mark.benchmark(group="1,600 puts from 16 threads, ack disk")
+def test_put_from_threads(benchmark: BenchmarkFixture, opener: Opener, pool: Pairs) -> None:
+    engine, own = opener(Durability.DISK), threading.local()
+
+    def begin() -> None:
+        own.put = engine.session().put
+
+    def work(share: Pairs) -> None:
+        for key, value in share:
+            own.put(key, value)
+
+    shares = split(pool[: THREADS * SHARE_RECORDS], SHARE_RECORDS)
+    with ThreadPoolExecutor(THREADS, initializer=begin) as threads:
+        benchmark(lambda: list(threads.map(work, shares)))
+
+
+@pytest.mark.benchmark(group="1,000 puts from 1,000 tasks, ack disk")
+def test_put_from_tasks(benchmark: BenchmarkFixture, opener: Opener, pool: Pairs) -> None:
+    lent = opener(Durability.DISK).on_loop
+    with asyncio.Runner() as runner:
+        try:
+            context = lent()
+        except Unavailable as reason:
+            pytest.skip(str(reason))
+        calls = runner.run(context.__aenter__())
+
+        async def work() -> None:
+            await asyncio.gather(*(calls.put(key, value) for key, value in pool[:TASKS]))
+
+        benchmark(lambda: runner.run(work()))
+        runner.run(context.__aexit__(None, None, None))
+
+
 @pytest.mark.benchmark(group="submit, or put without a sync")
 def test_put_ack_memory(benchmark: BenchmarkFixture, opener: Opener, pool: Pairs) -> None:
     session, pairs = opener(Durability.MEMORY).session(), itertools.cycle(pool)
@@ -111,3 +153,26 @@ def test_scan(benchmark: BenchmarkFixture, table: Engine) -> None:
     except Unavailable as reason:
         pytest.skip(str(reason))
     benchmark(lambda: deque(table.scan(), maxlen=0))
+
+
+@pytest.mark.benchmark(group="increment of one key, ack disk")
+@pytest.mark.parametrize("name", COUNTERS)
+def test_increment(name: str, benchmark: BenchmarkFixture, directory: Path) -> None:
+    try:
+        kind = counter_class(name)
+    except (ImportError, Unavailable) as reason:
+        pytest.skip(str(reason))
+    with kind(directory) as counter:
+        caller = counter.caller()
+        benchmark(lambda: caller.write(KEY, 1))
+        caller.close()
+
+
+@pytest.mark.benchmark(group="read and write in one step, ack disk")
+@pytest.mark.parametrize("call", WORKS)
+def test_atomic(call: str, benchmark: BenchmarkFixture, directory: Path, pool: Pairs) -> None:
+    with shardkv.open(directory, ack="disk") as store:
+        work, arguments = WORKS[call](store, pool[:TABLE_RECORDS])
+        each = iter(arguments)
+        benchmark(lambda: work(*next(each)))
+        store.close(flush=False)
