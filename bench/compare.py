@@ -28,8 +28,20 @@ MACHINE = {
     "file_system": "file system",
 }
 NOTED = ("kernel", "python")
-LOWER = ("_us", "_ms", "seconds", "s_per_gb", "_bytes", "amplification", "max_share")
-UNJUDGED = ("index_bytes", "unflushed_share")
+PLAN_FREE = ("settle_seconds",)  #: of the plan, what may differ
+LOWER = ("_us", "_ms", "seconds", "s_per_gb", "_bytes", "_per_byte", "max_share")
+#: What was asked for, or explains a figure; more of it is neither better nor worse.
+UNJUDGED = (
+    "index_bytes",
+    "unflushed_share",
+    "made_records",
+    "device_idle_mb_s",
+    "rate_per_s",
+    "in_system",
+    "service_us2",
+    "group",
+    "busy_share",
+)
 SYNC_DRIFT = 1.2
 COLOURS = {"better": "green", "worse": "red", "": ""}
 
@@ -76,7 +88,7 @@ def differences(before: Json, after: Json) -> list[str]:
     told += [
         f"plan, {name}: {before['plan'].get(name)} and {after['plan'].get(name)}"
         for name in sorted(before["plan"].keys() & after["plan"].keys())
-        if before["plan"][name] != after["plan"][name]
+        if before["plan"][name] != after["plan"][name] and name not in PLAN_FREE
     ]
     for one, other in _pairs(before, after):
         if durability(one) != durability(other):

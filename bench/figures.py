@@ -1,7 +1,7 @@
 """README's figures and its picture, made from the committed result file that README names.
 
-`python -m bench.figures` writes them, the figures between README's two marks; tests hold them equal. Another
-result file is named in the first mark.
+`python -m bench.figures` writes them, the figures between README's two marks, and the table of targets between those of
+docs/performance.md; tests hold them equal. Another result file is named in the first mark.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.noise import Noise
+from bench.page.markdown import targets
 from bench.page.overview import overview
 from bench.report import UNITS, number
 from bench.targets import SUBJECT
@@ -22,7 +23,9 @@ from bench.targets import SUBJECT
 ROOT = Path(__file__).resolve().parent.parent
 README = ROOT / "README.md"
 PICTURE = Path("docs/figures.svg")
+PERFORMANCE = ROOT / "docs" / "performance.md"
 BLOCK = re.compile(r"(<!-- figures: (\S+) -->\n)(.*?)(<!-- end of figures -->)", re.DOTALL)
+TARGETS = re.compile(r"(<!-- targets: (\S+) -->\n)(.*?)(<!-- end of targets -->)", re.DOTALL)
 HEAD = "| | shardkv | best peer | |\n|---|---|---|---|\n"
 MISSED = {"fail"}
 JUDGED = {"fail", "pass", "reach"}
@@ -139,11 +142,20 @@ def updated(readme: str, root: Path = ROOT) -> str:
     Raises:
         ValueError: when README has no such block, or names a result that is refused.
     """
-    found = _block(readme)
+    found = _block(BLOCK, readme)
     result = _named(found, root)
     image = f"![{overview(result).title}]({PICTURE})\n\n"
-    told = found[1] + image + figures(result) + found[4]
-    return readme[: found.start()] + told + readme[found.end() :]
+    return _filled(found, readme, image + figures(result))
+
+
+def updated_targets(document: str, root: Path = ROOT) -> str:
+    """Return a document's text with the table of targets of the result file that it names.
+
+    Raises:
+        ValueError: when it has no such block.
+    """
+    found = _block(TARGETS, document)
+    return _filled(found, document, targets(_named(found, root)))
 
 
 def picture(readme: str, root: Path = ROOT) -> str:
@@ -152,13 +164,13 @@ def picture(readme: str, root: Path = ROOT) -> str:
     Raises:
         ValueError: when README has no such block.
     """
-    return overview(_named(_block(readme), root)).svg(alone=True) + "\n"
+    return overview(_named(_block(BLOCK, readme), root)).svg(alone=True) + "\n"
 
 
-def _block(readme: str) -> re.Match[str]:
-    found = BLOCK.search(readme)
+def _block(pattern: re.Pattern[str], text: str) -> re.Match[str]:
+    found = pattern.search(text)
     if found is None:
-        raise ValueError("README.md has no block of figures")
+        raise ValueError("there is no block of figures")
     return found
 
 
@@ -167,17 +179,25 @@ def _named(block: re.Match[str], root: Path) -> Json:
     return result
 
 
+def _filled(block: re.Match[str], text: str, told: str) -> str:
+    return text[: block.start()] + block[1] + told + block[4] + text[block.end() :]
+
+
 def main(words: Sequence[str] = ()) -> int:
-    """Bring README and its picture up to date; `words` must be empty."""
+    """Bring README, its picture and the table of targets up to date; `words` must be empty."""
     if words:
         raise SystemExit(f"figures: unexpected {' '.join(words)}")
     readme = README.read_text(encoding="utf-8")
     try:
-        text = updated(readme)
+        texts = {
+            README: updated(readme),
+            ROOT / PICTURE: picture(readme),
+            PERFORMANCE: updated_targets(PERFORMANCE.read_text(encoding="utf-8")),
+        }
     except ValueError as error:
-        raise SystemExit(f"README.md stays as it is: {error}") from error
-    README.write_text(text, encoding="utf-8")
-    (ROOT / PICTURE).write_text(picture(readme), encoding="utf-8")
+        raise SystemExit(f"README.md and what belongs to it stay as they are: {error}") from error
+    for path, text in texts.items():
+        path.write_text(text, encoding="utf-8")
     return 0
 
 

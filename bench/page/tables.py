@@ -56,19 +56,24 @@ def targets(rows: Sequence[Json]) -> str:
     return table("Targets: floor, reach, measured", heads, lines)
 
 
-def _target(row: Json, target: Json) -> tuple[str, ...]:
+def unit(target: Json) -> str:
+    """Return what a target is measured in: a multiple of a peer's figure, or a unit."""
     peer = target.get("peer_variant") or target.get("peer")
-    unit = f"x {peer}" if target.get("peer") else UNITS.get(target["metric"], target["metric"])
+    return f"x {peer}" if target.get("peer") else UNITS.get(target["metric"], target["metric"])
+
+
+def bound(target: Json, which: str) -> str:
+    """Write a target's floor or reach, or nothing where it has none."""
+    return "" if target.get(which) is None else number(target[which])
+
+
+def _target(row: Json, target: Json) -> tuple[str, ...]:
     verdict = target["verdict"]
-    work = ", ".join(part for part in (row["work"], target.get("variant", "")) if part)
     return (
         str(row["row"]),
-        work,
-        unit,
-        *(
-            "" if target.get(bound) is None else number(target[bound])
-            for bound in ("floor", "reach")
-        ),
+        ", ".join(part for part in (row["work"], target.get("variant", "")) if part),
+        unit(target),
+        *(bound(target, which) for which in ("floor", "reach")),
         spread(target["measured"]),
         element("span", f"{MARKS[verdict]} {verdict}", class_=VERDICTS[verdict]),
     )

@@ -58,6 +58,7 @@ def run(tmp_path: Path, before: object, after: object, *words: str) -> int:
         ("per_s", (90, 100, 110), (105, 120, 130), ""),
         ("p99_us", (90, 100, 110), (180, 200, 220), "worse"),
         ("heap_bytes", (90, 100, 110), (40, 50, 60), "better"),
+        ("device_per_byte", (9, 10, 11), (18, 20, 22), "worse"),
         ("s_per_gb", (3, 4, 5), (1, 2, 2.5), "better"),
     ],
 )
@@ -105,10 +106,12 @@ def test_results_of_different_durability_and_plans_are_refused(
     one, other = result(per_s=(1, 1, 1)), result(per_s=(1, 1, 1))
     other["rows"][0]["work"] = "put, ack memory"
     other["plan"]["rounds"] = 3
+    one["plan"]["settle_seconds"], other["plan"]["settle_seconds"] = 0, 90
     assert run(tmp_path, one, other) == 2
     said = capsys.readouterr().out
     assert "durability of row 1: put, ack disk and put, ack memory" in said
     assert "plan, rounds: 5 and 3" in said
+    assert "settle" not in said
     one["rows"][0]["settings"]["durability"] = other["rows"][0]["settings"]["durability"] = "disk"
     assert compare.differences(one, {**other, "plan": one["plan"]}) == []
 

@@ -12,7 +12,7 @@ import pytest
 from house.tree import ROOT
 
 from bench.__main__ import main
-from bench.page import charts, queues
+from bench.page import charts, markdown, queues
 from bench.page.html import page
 from bench.page.pictures import pictures
 from bench.page.read import load, merged
@@ -88,6 +88,15 @@ def test_the_command_writes_a_page_and_pictures_that_stand_alone(
         assert root.tag == f"{SVG}svg"
         assert root.findtext(f"{SVG}title")
         assert root.findtext(f"{SVG}desc")
+
+
+def test_the_table_for_documents_has_all_fifteen_rows_measured_or_not() -> None:
+    lines = markdown.targets(load(RESULTS[0])).splitlines()[2:]
+    rows = list(dict.fromkeys(line.split(" | ")[0].strip("| ") for line in lines))
+    assert rows == [str(number) for number in range(1, 16)]
+    nothing = markdown.targets(result()).splitlines()[2:]
+    assert len(nothing) == len(lines)
+    assert all(line.endswith("| - | - not measured |") for line in nothing)
 
 
 @pytest.mark.parametrize(

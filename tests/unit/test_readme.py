@@ -77,5 +77,12 @@ def test_the_picture_is_that_of_the_committed_result_that_the_readme_names() -> 
     assert f"]({figures.PICTURE})" in readme
 
 
+def test_the_targets_are_those_of_the_committed_result_that_the_document_names() -> None:
+    document = figures.PERFORMANCE.read_text()
+    assert figures.updated_targets(document) == document, "run: python -m bench.figures"
+    for row in range(1, 16):
+        assert f"\n| {row} | " in document
+
+
 def test_the_examples_of_the_package_say_what_happens() -> None:
     assert doctest.testmod(shardkv).failed == 0
