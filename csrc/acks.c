@@ -7,63 +7,13 @@
 void skv_acks_create(skv_acks *acks)
 {
     skv_mutex_create(&acks->lock);
+    atomic_store(&acks->quorum.seqno, UINT64_MAX);
+    atomic_store(&acks->all.seqno, UINT64_MAX);
 }
 
 void skv_acks_free(skv_acks *acks)
 {
     skv_mutex_free(&acks->lock);
-}
-
-static void tell(skv_acks *acks)
-{
-    skv_event_notify(&acks->changed);
-    skv_notify_room(acks->notifiers);
-}
-
-int64_t skv_acks_add(skv_acks *acks, const char *name, skv_error *err)
-{
-    skv_ack_peer *free_one = NULL;
-    size_t bytes = strlen(name) + 1;
-    if (bytes > SKV_PEER_NAME_BYTES)
-        return skv_fail(err, SKV_INVALID, "the peer's path has %zu bytes; at most %d", bytes - 1, SKV_PEER_NAME_BYTES - 1);
-    skv_lock(&acks->lock);
-    for (int i = SKV_PEERS_MAX; i-- > 0;)
-        if (!acks->peers[i].used)
-            free_one = &acks->peers[i];
-    if (free_one) {
-        memset(free_one, 0, sizeof *free_one);
-        memcpy(free_one->name, name, bytes);
-        free_one->used = true;
-        atomic_store(&free_one->state, SKV_PEER_BEHIND); /* until somebody knows better */
-    }
-    skv_unlock(&acks->lock);
-    if (!free_one)
-        return skv_fail(err, SKV_FULL, "a store has at most %d peers", SKV_PEERS_MAX);
-    tell(acks);
-    return free_one - acks->peers;
-}
-
-void skv_acks_remove(skv_acks *acks, uint32_t place)
-{
-    skv_lock(&acks->lock);
-    acks->peers[place].used = false;
-    atomic_store(&acks->peers[place].kept_seqno, 0);
-    skv_unlock(&acks->lock);
-    tell(acks);
-}
-
-void skv_acks_set(skv_acks *acks, uint32_t place, int state)
-{
-    if (state == SKV_PEER_CURRENT)
-        atomic_store(&acks->peers[place].current_ns, skv_now_ns());
-    if (atomic_exchange(&acks->peers[place].state, state) != state)
-        tell(acks);
-}
-
-void skv_acks_note(skv_acks *acks, uint32_t place, uint64_t seqno)
-{
-    if (atomic_exchange(&acks->peers[place].seqno, seqno) != seqno)
-        tell(acks);
 }
 
 /* -- levels --------------------------------------------------------------------------------------------------------- */
@@ -108,14 +58,96 @@ static uint64_t reached(const skv_acks *acks, int level)
     return best;
 }
 
-uint64_t skv_acks_reached(skv_acks *acks, int level)
+static const skv_ack_level *level_of(const skv_acks *acks, int level)
 {
-    uint64_t seqno;
-    skv_lock(&acks->lock);
-    seqno = reached(acks, level);
-    skv_unlock(&acks->lock);
-    return seqno;
+    return level == SKV_ACK_ALL ? &acks->all : &acks->quorum;
 }
+
+uint64_t skv_acks_reached(const skv_acks *acks, int level)
+{
+    return atomic_load(&level_of(acks, level)->seqno);
+}
+
+/* Under the lock. */
+static bool move(skv_ack_level *level, uint64_t seqno)
+{
+    return atomic_exchange(&level->seqno, seqno) != seqno;
+}
+
+void skv_acks_wake(skv_acks *acks)
+{
+    skv_event_notify(&acks->quorum.changed);
+    skv_event_notify(&acks->all.changed);
+    skv_notify_room(acks->notifiers);
+}
+
+/* A peer has another seqno: wake those whose level has moved. */
+static void update(skv_acks *acks)
+{
+    bool quorum, all;
+    skv_lock(&acks->lock);
+    quorum = move(&acks->quorum, reached(acks, SKV_ACK_QUORUM));
+    all = move(&acks->all, reached(acks, SKV_ACK_ALL));
+    skv_unlock(&acks->lock);
+    if (quorum)
+        skv_event_notify(&acks->quorum.changed);
+    if (all)
+        skv_event_notify(&acks->all.changed);
+    if (quorum || all)
+        skv_notify_room(acks->notifiers);
+}
+
+/* -- peers ---------------------------------------------------------------------------------------------------------- */
+int64_t skv_acks_add(skv_acks *acks, const char *name, skv_error *err)
+{
+    skv_ack_peer *free_one = NULL;
+    size_t bytes = strlen(name) + 1;
+    if (bytes > SKV_PEER_NAME_BYTES)
+        return skv_fail(err, SKV_INVALID, "the peer's path has %zu bytes; at most %d", bytes - 1, SKV_PEER_NAME_BYTES - 1);
+    skv_lock(&acks->lock);
+    for (int i = SKV_PEERS_MAX; i-- > 0;)
+        if (!acks->peers[i].used)
+            free_one = &acks->peers[i];
+    if (free_one) {
+        memset(free_one, 0, sizeof *free_one);
+        memcpy(free_one->name, name, bytes);
+        free_one->used = true;
+        atomic_store(&free_one->state, SKV_PEER_BEHIND); /* until somebody knows better */
+    }
+    skv_unlock(&acks->lock);
+    if (!free_one)
+        return skv_fail(err, SKV_FULL, "a store has at most %d peers", SKV_PEERS_MAX);
+    update(acks);
+    skv_acks_wake(acks);
+    return free_one - acks->peers;
+}
+
+void skv_acks_remove(skv_acks *acks, uint32_t place)
+{
+    skv_lock(&acks->lock);
+    acks->peers[place].used = false;
+    atomic_store(&acks->peers[place].kept_seqno, 0);
+    skv_unlock(&acks->lock);
+    update(acks);
+    skv_acks_wake(acks);
+}
+
+void skv_acks_set(skv_acks *acks, uint32_t place, int state)
+{
+    int before = atomic_exchange(&acks->peers[place].state, state);
+    if (state == SKV_PEER_CURRENT)
+        atomic_store(&acks->peers[place].current_ns, skv_now_ns());
+    if (before != state && (before == SKV_PEER_DOWN || state == SKV_PEER_DOWN))
+        skv_acks_wake(acks);
+}
+
+void skv_acks_note(skv_acks *acks, uint32_t place, uint64_t seqno)
+{
+    if (atomic_exchange(&acks->peers[place].seqno, seqno) != seqno)
+        update(acks);
+}
+
+/* -- waiting -------------------------------------------------------------------------------------------------------- */
 
 static const char *word(int state)
 {
@@ -161,12 +193,16 @@ static skv_code look(skv_acks *acks, int level, uint64_t seqno, skv_error *err)
 
 skv_code skv_acks_wait(skv_acks *acks, int level, uint64_t seqno, uint64_t timeout_ns, skv_error *err)
 {
-    unsigned seen = skv_event_read(&acks->changed);
-    skv_code code = look(acks, level, seqno, err);
+    skv_ack_level *at = level == SKV_ACK_ALL ? &acks->all : &acks->quorum;
+    unsigned seen = skv_event_read(&at->changed);
+    skv_code code;
+    if (atomic_load(&at->seqno) >= seqno)
+        return SKV_OK;
+    code = look(acks, level, seqno, err);
     if (code != SKV_AGAIN || !timeout_ns)
         return code;
-    skv_event_wait(&acks->changed, seen, timeout_ns);
-    return look(acks, level, seqno, err);
+    skv_event_wait(&at->changed, seen, timeout_ns);
+    return atomic_load(&at->seqno) >= seqno ? SKV_OK : look(acks, level, seqno, err);
 }
 
 uint64_t skv_acks_kept(const skv_acks *acks)

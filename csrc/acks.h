@@ -19,11 +19,16 @@ typedef struct {
     atomic_ullong kept_seqno; /* the log is kept for it from here on; 0: not */
 } skv_ack_peer;
 
-/* All zeros is a good beginning but for the lock. */
+/* One level: how far it is, and who waits for it. */
+typedef struct {
+    atomic_ullong seqno; /* the newest that has reached it, as far as peers are concerned; UINT64_MAX without peers */
+    skv_event changed;   /* it has more, or a peer is down, came or went */
+} skv_ack_level;
+
 typedef struct {
     skv_mutex lock;
     skv_ack_peer peers[SKV_PEERS_MAX];
-    skv_event changed; /* a peer has more, or is down, or came or went */
+    skv_ack_level quorum, all;
     skv_notifiers *notifiers; /* kept; NULL: nobody */
 } skv_acks;
 
@@ -35,8 +40,9 @@ void skv_acks_remove(skv_acks *acks, uint32_t place);
 void skv_acks_set(skv_acks *acks, uint32_t place, int state);
 /* What is durable there never becomes less, unless the peer is down: then it is what was found. */
 void skv_acks_note(skv_acks *acks, uint32_t place, uint64_t seqno);
-/* The newest seqno that has reached the level, as far as peers are concerned; UINT64_MAX without peers. */
-uint64_t skv_acks_reached(skv_acks *acks, int level);
+uint64_t skv_acks_reached(const skv_acks *acks, int level);
+/* Wake all who wait, to let them see that the store stops. */
+void skv_acks_wake(skv_acks *acks);
 /* OK; AGAIN, and who is missing, after timeout_ns or when woken early; ACK: so many peers are down that it cannot be reached. */
 skv_code skv_acks_wait(skv_acks *acks, int level, uint64_t seqno, uint64_t timeout_ns, skv_error *err);
 /* The first record that the log is kept for; UINT64_MAX: none. */

@@ -284,7 +284,7 @@ static void wake_everybody(skv_store *store)
     skv_event_notify(&store->parts.pressure.wanted);
     skv_event_notify(&store->parts.pressure.relieved);
     skv_event_notify(&store->parts.flushed);
-    skv_event_notify(&store->parts.acks.changed);
+    skv_acks_wake(&store->parts.acks);
     skv_event_notify(&store->left);
 }
 
