@@ -12,12 +12,14 @@ from bench import compare, figures
 from bench.options import run_options
 from bench.page import command
 from bench.run import measure
+from bench.ycsb import command as ycsb
 
 #: First word of the command line -> what it runs with the words after it; returns the exit status.
 COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
     "report": command.main,
     "compare": compare.main,
     "figures": figures.main,
+    "ycsb": ycsb.main,
 }
 
 

@@ -23,15 +23,22 @@ def run_options(words: Sequence[str], commands: Collection[str]) -> argparse.Nam
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     _add_work(parser, commands)
-    _add_size(parser)
-    _add_outcome(parser)
+    add_engines(parser, NAMES)
+    add_size(parser)
+    _add_set(parser)
+    add_outcome(parser, RESULT)
     options = parser.parse_args(words)
     if options.suites and options.rows:
         parser.error("name suites or --rows, not both")
     options.rows = options.rows or rows_of(options.suites or USUAL)
-    rounds = {"rounds": options.rounds} if options.rounds else {}
-    options.plan = plans.changed(options.plan, {**dict(options.set), **rounds})
+    options.plan = plan_of(options)
     return options
+
+
+def plan_of(options: argparse.Namespace) -> plans.Plan:
+    """Return the plan that the options of `add_size` ask for."""
+    rounds = {"rounds": options.rounds} if options.rounds else {}
+    return plans.changed(options.plan, {**dict(options.set), **rounds})
 
 
 def _words(commands: Collection[str]) -> str:
@@ -50,15 +57,20 @@ def _add_work(parser: argparse.ArgumentParser, commands: Collection[str]) -> Non
         help=f"what to measure (default: {' '.join(USUAL)})",
     )
     add("--rows", type=_rows, help=f"rows instead of suites, as 1,2,counter; of {','.join(ROWS)}")
-    add(
+
+
+def add_engines(parser: argparse.ArgumentParser, names: Collection[str]) -> None:
+    """Add the option that chooses engines of `names`."""
+    parser.add_argument(
         "--engines",
-        type=_engines,
-        default=list(NAMES),
-        help=f"of {','.join(NAMES)} (default: all)",
+        type=lambda text: known("engine", text.split(","), names),
+        default=list(names),
+        help=f"of {','.join(names)} (default: all)",
     )
 
 
-def _add_size(parser: argparse.ArgumentParser) -> None:
+def add_size(parser: argparse.ArgumentParser) -> None:
+    """Add the options that choose and change a plan; `plan_of` reads them."""
     parser.set_defaults(plan=plans.Plan())
     size = parser.add_mutually_exclusive_group()
     for name, plan, told in (
@@ -67,6 +79,10 @@ def _add_size(parser: argparse.ArgumentParser) -> None:
     ):
         size.add_argument(name, dest="plan", action="store_const", const=plan, help=told)
     parser.add_argument("--rounds", type=_positive, help="rounds instead of the plan's")
+    parser.set_defaults(set=[])
+
+
+def _add_set(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--set",
         type=_setting,
@@ -77,9 +93,10 @@ def _add_size(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _add_outcome(parser: argparse.ArgumentParser) -> None:
+def add_outcome(parser: argparse.ArgumentParser, result: Path) -> None:
+    """Add the options about files and the exit status."""
     add = parser.add_argument
-    add("--output", type=Path, default=RESULT, help="result file (default: %(default)s)")
+    add("--output", type=Path, default=result, help="result file (default: %(default)s)")
     add(
         "--directory",
         type=Path,
@@ -101,9 +118,9 @@ def _add_outcome(parser: argparse.ArgumentParser) -> None:
 def _suite(commands: Collection[str]) -> Callable[[str], str]:
     def suite(text: str) -> str:
         if text not in SUITES and text != EVERY:
-            known = ", ".join([*SUITES, EVERY])
+            suites = ", ".join([*SUITES, EVERY])
             raise argparse.ArgumentTypeError(
-                f"no suite {text!r}; suites are {known}; commands are {', '.join(commands)}"
+                f"no suite {text!r}; suites are {suites}; commands are {', '.join(commands)}"
             )
         return text
 
@@ -111,11 +128,7 @@ def _suite(commands: Collection[str]) -> Callable[[str], str]:
 
 
 def _rows(text: str) -> list[str]:
-    return _known("row", text.split(","), ROWS)
-
-
-def _engines(text: str) -> list[str]:
-    return _known("engine", text.split(","), NAMES)
+    return known("row", text.split(","), ROWS)
 
 
 def _positive(text: str) -> int:
@@ -131,7 +144,12 @@ def _setting(text: str) -> tuple[str, float]:
         raise argparse.ArgumentTypeError(str(error)) from error
 
 
-def _known(kind: str, names: list[str], known: Collection[str]) -> list[str]:
-    if unknown := [name for name in names if name not in known]:
-        raise argparse.ArgumentTypeError(f"no {kind} {unknown}; there are {[*known]}")
+def known(kind: str, names: list[str], there: Collection[str]) -> list[str]:
+    """Return `names`.
+
+    Raises:
+        ArgumentTypeError: when one of them is not among those that are `there`.
+    """
+    if unknown := [name for name in names if name not in there]:
+        raise argparse.ArgumentTypeError(f"no {kind} {unknown}; there are {[*there]}")
     return names

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from bench.ycsb.plan import FULL_YCSB, QUICK_YCSB, YcsbPlan
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,7 @@ class Plan:
     scaling_seconds: float = 0.8
     peer_records: int = 400_000
     shards_records: int = 300_000
+    ycsb: YcsbPlan = field(default_factory=YcsbPlan)
 
 
 #: Does it work, not how fast it is.
@@ -59,6 +62,7 @@ QUICK = Plan(
     scaling_seconds=0.1,
     peer_records=50_000,
     shards_records=50_000,
+    ycsb=QUICK_YCSB,
 )
 
 #: Every row at its full size; takes hours.
@@ -73,9 +77,11 @@ FULL = Plan(
     tail_records=2_000_000,
     scaling_seconds=2.0,
     shards_records=2_000_000,
+    ycsb=FULL_YCSB,
 )
 
-FIELDS = {field.name: field for field in dataclasses.fields(Plan)}
+#: Those that are single figures; `python -m bench ycsb` has options for the other.
+FIELDS = {one.name: one for one in dataclasses.fields(Plan) if one.name != "ycsb"}
 
 
 def changed(plan: Plan, settings: Mapping[str, float]) -> Plan:

@@ -87,19 +87,25 @@ def _cells(judgement: Judgement) -> list[str]:
 
 
 def series_table(row: RowResult) -> Table:
-    """Make the table of one row's engines: every metric, median and range."""
-    metrics = list(dict.fromkeys(name for one in row.series for name in one.metrics))
+    """Make the table of one row's engines: the row's columns, or every metric."""
+    found = dict.fromkeys(name for one in row.series for name in one.metrics)
+    columns = row.columns or {name: (name,) for name in found}
     table = Table(title=f"Row {row.name}: {row.work}{_sync_note(row)}", title_justify="left")
-    for heading in ("variant", "engine", *metrics):
+    for heading in ("variant", "engine", *columns):
         table.add_column(heading)
     for one in row.series:
-        table.add_row(one.variant, one.engine, *(_metric(one, name) for name in metrics))
+        table.add_row(
+            one.variant, one.engine, *(_metrics(one, names) for names in columns.values())
+        )
     return table
 
 
-def _metric(series: Series, name: str) -> str:
-    samples = series.metrics.get(name)
-    return spread(Spread.of(samples)) if samples else ""
+def _metrics(series: Series, names: Sequence[str]) -> str:
+    """Format one metric with its range; several as their medians alone."""
+    found = [Spread.of(samples) for name in names if (samples := series.metrics.get(name))]
+    if len(names) == 1:
+        return spread(found[0]) if found else ""
+    return " / ".join(number(one.median) for one in found)
 
 
 def _sync_note(row: RowResult) -> str:

@@ -94,6 +94,7 @@ class RowResult:
     """One row of the target table: its series and sync times, or why it could not run.
 
     `calibrations` say how steady the machine was: before each round and after the last one.
+    `columns` are those of the terminal's table: heading -> metrics; without them it shows every metric.
     """
 
     name: str
@@ -103,6 +104,7 @@ class RowResult:
     settings: Mapping[str, object] = field(default_factory=dict)
     skipped: str = ""
     calibrations: tuple[Turn, ...] = ()
+    columns: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     def find(self, engine: str, variant: str) -> Series | None:
         """Return the series of `engine` in `variant`, or None when it did not run."""

@@ -24,6 +24,9 @@ from bench.rows import (
     tasks,
     writes,
 )
+from bench.ycsb import runs
+from bench.ycsb.plan import NAMES
+from bench.ycsb.workloads import WORKLOADS
 
 EVERY = "all"  #: the word for all suites
 STORED_BYTES = 400  #: what a record takes on disk at most, its log and half-full pages included
@@ -52,6 +55,13 @@ def _ingest(plan: Plan) -> float:
 
 def _clean(plan: Plan) -> float:
     return SMALL_BYTES + plan.clean_records * STORED_BYTES
+
+
+def _ycsb() -> tuple[Row, ...]:
+    return tuple(
+        Row(runs.row_name(name), WORKLOADS[name].about, runs.workload_row, runs.disk_bytes)
+        for name in NAMES
+    )
 
 
 #: In the order of a run.
@@ -126,6 +136,7 @@ SUITES = {
                 Row("values", "put, ack disk, values of 16 B to 1 MiB", scaling.values),
             ),
         ),
+        Suite("ycsb", "workloads A-F; alone, it has options of its own", _ycsb()),
     )
 }
 

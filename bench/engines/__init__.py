@@ -87,6 +87,7 @@ class Engine(abc.ABC):
     module: ClassVar[str]  #: the import whose presence decides whether the engine can run
     settings: ClassVar[str]  #: what differs from the engine's defaults, for the report
     levels: ClassVar[frozenset[Durability]] = frozenset(Durability)  #: what it can promise
+    ordered: ClassVar[bool] = True  #: whether it scans in key order
     syncs_behind: ClassVar[bool] = False  #: whether it syncs unsynced writes within ms by itself
 
     def __init__(self, path: Path, setup: Setup) -> None:

@@ -15,6 +15,7 @@ class DbmEngine(Engine):
 
     name = "dbm"
     module = "dbm"
+    ordered = False
     settings = "the best module of this Python; one lock around every call"
     levels = frozenset({Durability.MEMORY})
 

@@ -22,6 +22,7 @@ class DiskcacheEngine(Engine):
 
     name = "diskcache"
     module = "diskcache"
+    ordered = False
     settings = (
         "FanoutCache, 8 shards; WAL; synchronous FULL when synced, NORMAL and the logs synced behind for "
         "group, else OFF; no eviction; waits instead of giving up"

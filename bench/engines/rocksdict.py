@@ -20,7 +20,7 @@ from rocksdict import (
 
 from bench.engines import Durability, Engine, Pairs, Session, Setup
 
-BLOOM_BITS = 10.0
+BLOOM_BITS = 10
 DEFAULT_BUDGET_BYTES = 256 << 20
 LOOK_SECONDS = 0.01
 BACKGROUND = (
