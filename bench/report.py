@@ -90,7 +90,7 @@ def series_table(row: RowResult) -> Table:
     """Make the table of one row's engines: the row's columns, or every metric."""
     found = dict.fromkeys(name for one in row.series for name in one.metrics)
     columns = row.columns or {name: (name,) for name in found}
-    table = Table(title=f"Row {row.name}: {row.work}{_sync_note(row)}", title_justify="left")
+    table = Table(title=f"Row {row.name}: {row.work}{_notes(row)}", title_justify="left")
     for heading in ("variant", "engine", *columns):
         table.add_column(heading)
     for one in row.series:
@@ -106,6 +106,16 @@ def _metrics(series: Series, names: Sequence[str]) -> str:
     if len(names) == 1:
         return spread(found[0]) if found else ""
     return " / ".join(number(one.median) for one in found)
+
+
+def _notes(row: RowResult) -> str:
+    left_out = row.settings.get("left_out")
+    told = (
+        [f"\nnot measured: {who}: {why}" for who, why in left_out.items()]
+        if isinstance(left_out, dict)
+        else []
+    )
+    return _sync_note(row) + "".join(told)
 
 
 def _sync_note(row: RowResult) -> str:

@@ -87,8 +87,28 @@ def machine(result: Json) -> str:
     ]
     versions = about.get("versions", {})
     lines.append(("versions", ", ".join(f"{name} {value}" for name, value in versions.items())))
-    lines.append(("plan", ", ".join(f"{name} {number(value)}" for name, value in plan.items())))
+    lines.append(("plan", _figures(plan)))
+    lines += [
+        (f"plan, {name}", _figures(told)) for name, told in plan.items() if isinstance(told, dict)
+    ]
     return table("Machine, versions, plan", ("what", "value"), lines)
+
+
+def _figures(plan: Json) -> str:
+    """Write what a plan says, except for the plans inside it."""
+    told = [
+        f"{name} {_figure(value)}"
+        for name, value in plan.items()
+        if value is not None and not isinstance(value, dict)
+    ]
+    return ", ".join(told)
+
+
+def _figure(value: object) -> str:
+    if isinstance(value, list):
+        return " ".join(map(str, value)) or "none"
+    plain = isinstance(value, bool) or not isinstance(value, int | float)
+    return str(value) if plain else number(value)
 
 
 def syncs(rows: Sequence[Json]) -> str:

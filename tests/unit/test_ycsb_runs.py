@@ -239,7 +239,9 @@ WORDS = ["ycsb", "--quick", "--rounds", "1", "--records", "100", "--operations",
 TINY = [*WORDS, "--seconds", "0.05", "--warm-seconds", "0.02", "--threads", "2", "--tasks", "3"]
 
 
-def test_the_command_writes_a_result_like_every_suite(tmp_path: Path) -> None:
+def test_the_command_writes_a_result_that_the_report_and_a_comparison_read(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     output = tmp_path / "result.json"
     words = [*TINY, "--engines", "shardkv,dbm", "--durability", "group,none", "--integrity"]
     places = ["--directory", str(tmp_path / "scratch"), "--output", str(output)]
@@ -259,6 +261,12 @@ def test_the_command_writes_a_result_like_every_suite(tmp_path: Path) -> None:
     for one in rows["ycsb-F"]["series"]:
         assert {"per_s", "p99_us", "rmw_p999_us", "update_p50_us"} <= one["metrics"].keys()
     assert list((tmp_path / "scratch").iterdir()) == []
+    told = " ".join(capsys.readouterr().out.split())
+    assert "not measured: dbm, group, 2 threads: no durability level 'group'" in told
+    assert bench.main(["report", str(output), "--output", str(tmp_path / "page")]) == 0
+    page = (tmp_path / "page" / "index.html").read_text()
+    assert "workloads E F, records 100, operations 100k" in page
+    assert bench.main(["compare", str(output), str(output)]) == 0
 
 
 @pytest.mark.parametrize(
