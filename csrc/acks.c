@@ -147,6 +147,17 @@ void skv_acks_note(skv_acks *acks, uint32_t place, uint64_t seqno)
         update(acks);
 }
 
+void skv_acks_local(skv_acks *acks, uint64_t seqno)
+{
+    unsigned long long told = atomic_load(&acks->local);
+    while (told < seqno)
+        if (atomic_compare_exchange_weak(&acks->local, &told, seqno)) {
+            skv_event_notify(&acks->quorum.changed);
+            skv_event_notify(&acks->all.changed);
+            return;
+        }
+}
+
 /* -- waiting -------------------------------------------------------------------------------------------------------- */
 
 static const char *word(int state)
@@ -176,19 +187,20 @@ static skv_code fail_missing(const skv_acks *acks, const tally *sum, uint64_t se
                        (unsigned long long)seqno, sum->have, sum->peers, sum->needed, text);
 }
 
-/* OK, AGAIN, ACK. */
+/* After a look that found it wanting: AGAIN, ACK. */
 static skv_code look(skv_acks *acks, int level, uint64_t seqno, skv_error *err)
 {
-    skv_code code = SKV_OK;
     tally sum;
     skv_lock(&acks->lock);
     sum = count(acks, level, seqno);
-    if (sum.have < sum.needed) {
-        (void)fail_missing(acks, &sum, seqno, err);
-        code = sum.able < sum.needed ? SKV_ACK : SKV_AGAIN;
-    }
+    (void)fail_missing(acks, &sum, seqno, err);
     skv_unlock(&acks->lock);
-    return code;
+    return sum.able < sum.needed ? SKV_ACK : SKV_AGAIN;
+}
+
+static bool there(const skv_acks *acks, const skv_ack_level *at, uint64_t seqno)
+{
+    return atomic_load(&at->seqno) >= seqno && atomic_load(&acks->local) >= seqno;
 }
 
 skv_code skv_acks_wait(skv_acks *acks, int level, uint64_t seqno, uint64_t timeout_ns, skv_error *err)
@@ -196,13 +208,13 @@ skv_code skv_acks_wait(skv_acks *acks, int level, uint64_t seqno, uint64_t timeo
     skv_ack_level *at = level == SKV_ACK_ALL ? &acks->all : &acks->quorum;
     unsigned seen = skv_event_read(&at->changed);
     skv_code code;
-    if (atomic_load(&at->seqno) >= seqno)
+    if (there(acks, at, seqno))
         return SKV_OK;
     code = look(acks, level, seqno, err);
-    if (code != SKV_AGAIN || !timeout_ns)
+    if (code == SKV_ACK || !timeout_ns)
         return code;
     skv_event_wait(&at->changed, seen, timeout_ns);
-    return atomic_load(&at->seqno) >= seqno ? SKV_OK : look(acks, level, seqno, err);
+    return there(acks, at, seqno) ? SKV_OK : look(acks, level, seqno, err);
 }
 
 uint64_t skv_acks_kept(const skv_acks *acks)

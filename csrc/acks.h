@@ -29,6 +29,7 @@ typedef struct {
     skv_mutex lock;
     skv_ack_peer peers[SKV_PEERS_MAX];
     skv_ack_level quorum, all;
+    atomic_ullong local; /* durable in the store itself, as far as it was told */
     skv_notifiers *notifiers; /* kept; NULL: nobody */
 } skv_acks;
 
@@ -43,7 +44,10 @@ void skv_acks_note(skv_acks *acks, uint32_t place, uint64_t seqno);
 uint64_t skv_acks_reached(const skv_acks *acks, int level);
 /* Wake all who wait, to let them see that the store stops. */
 void skv_acks_wake(skv_acks *acks);
-/* OK; AGAIN, and who is missing, after timeout_ns or when woken early; ACK: so many peers are down that it cannot be reached. */
+/* What is durable in the store itself: whoever sees it grow tells, since waiters wait for both. */
+void skv_acks_local(skv_acks *acks, uint64_t seqno);
+/* OK: durable here and in the peers; AGAIN, and which peers are missing, after timeout_ns or when woken early; ACK: so many
+ * peers are down that it cannot be reached. */
 skv_code skv_acks_wait(skv_acks *acks, int level, uint64_t seqno, uint64_t timeout_ns, skv_error *err);
 /* The first record that the log is kept for; UINT64_MAX: none. */
 uint64_t skv_acks_kept(const skv_acks *acks);

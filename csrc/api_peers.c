@@ -138,6 +138,7 @@ skv_code skv_wait_ack(skv_store *store, uint64_t seqno, int ack, uint32_t slice_
     skv_code code = skv_store_enter(store, &io->error);
     if (code != SKV_OK)
         return code;
+    skv_acks_local(&store->parts.acks, skv_log_durable(store->parts.log));
     if (ack >= SKV_ACK_QUORUM)
         code = skv_acks_wait(&store->parts.acks, ack, seqno, slice_ms * SKV_NS_PER_MS, &io->error);
     skv_store_leave(store);
@@ -254,6 +255,7 @@ static skv_code tell(skv_ship *ship, uint64_t durable, size_t shipped)
     atomic_fetch_add(&acks->peers[ship->place].shipped_bytes, shipped);
     atomic_fetch_add(&acks->peers[ship->place].syncs, shipped > 0);
     keep_from(ship, skv_log_cursor_next(ship->shipment.cursor));
+    skv_acks_local(acks, skv_log_durable(ship->store->parts.log));
     /* The state first: who is woken by the ack finds it as it is. */
     skv_acks_set(acks, ship->place, durable >= skv_durable_seqno(ship->store) ? SKV_PEER_CURRENT : SKV_PEER_BEHIND);
     skv_acks_note(acks, ship->place, durable);

@@ -219,6 +219,20 @@ skv_code skv_log_wait(skv_log *log, uint64_t seqno, uint64_t timeout_ns, skv_err
     return code;
 }
 
+skv_code skv_log_push(skv_log *log, uint64_t seqno, skv_error *err)
+{
+    bool idle;
+    if (seqno <= skv_log_durable(log))
+        return SKV_OK;
+    skv_lock(&log->lock);
+    idle = !log->leading && log->poison_code == SKV_OK && seqno > skv_log_durable(log);
+    if (idle)
+        lead(log);
+    else
+        skv_unlock(&log->lock);
+    return ask(log, seqno, err);
+}
+
 skv_code skv_log_sync_start(skv_log *log, skv_error *err)
 {
     skv_code code;

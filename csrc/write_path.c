@@ -275,15 +275,26 @@ skv_code skv_answer_wait(skv_parts *parts, uint64_t seqno, skv_io *io)
     return SKV_OK;
 }
 
+/* The store's own sync and the peers' in one wait: who waits for both is woken once. */
+static skv_code wait_for_all(skv_parts *parts, uint64_t seqno, int ack, skv_io *io)
+{
+    skv_code code = skv_log_push(parts->log, seqno, &io->error);
+    if (code != SKV_OK && code != SKV_AGAIN)
+        return code;
+    skv_acks_local(&parts->acks, skv_log_durable(parts->log));
+    return skv_acks_wait(&parts->acks, ack, seqno, SKV_SLICE_NS, &io->error);
+}
+
 skv_code skv_write_wait(skv_parts *parts, uint64_t seqno, int ack, skv_io *io)
 {
     skv_code code;
     io->wait_ack = 0;
     if (ack == SKV_ACK_MEMORY || ack == SKV_ACK_LATER)
         return SKV_OK;
-    code = skv_answer_wait(parts, seqno, io);
-    if (code == SKV_OK && ack >= SKV_ACK_QUORUM && !skv_io_no_wait(io))
-        code = skv_acks_wait(&parts->acks, ack, seqno, SKV_SLICE_NS, &io->error);
+    if (ack == SKV_ACK_DISK || skv_io_no_wait(io) || skv_acks_reached(&parts->acks, ack) == UINT64_MAX)
+        code = skv_answer_wait(parts, seqno, io);
+    else
+        code = wait_for_all(parts, seqno, ack, io);
     if (ack >= SKV_ACK_QUORUM && (code == SKV_AGAIN || skv_io_no_wait(io)))
         io->wait_ack = ack;
     return code;
