@@ -74,7 +74,7 @@ def add_size(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(plan=plans.Plan())
     size = parser.add_mutually_exclusive_group()
     for name, plan, told in (
-        ("--quick", plans.QUICK, "small counts and 3 rounds: a check, not a measurement"),
+        ("--quick", plans.QUICK, "small counts and 2 rounds: a check, not a measurement"),
         ("--full", plans.FULL, "10 M records where the target table says so; takes hours"),
     ):
         size.add_argument(name, dest="plan", action="store_const", const=plan, help=told)

@@ -41,7 +41,7 @@ class Plan:
 
 #: Does it work, not how fast it is.
 QUICK = Plan(
-    rounds=3,
+    rounds=2,
     settle_seconds=0.0,
     seconds=0.2,
     warm_seconds=0.05,

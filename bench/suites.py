@@ -50,7 +50,10 @@ def _logs(plan: Plan) -> float:
 
 
 def _ingest(plan: Plan) -> float:
-    return SMALL_BYTES + max(plan.ingest_records, plan.beyond_records) * STORED_BYTES
+    return (
+        SMALL_BYTES
+        + max(plan.ingest_records, plan.beyond_records, plan.device_records) * STORED_BYTES
+    )
 
 
 def _clean(plan: Plan) -> float:

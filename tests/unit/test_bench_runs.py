@@ -39,15 +39,23 @@ TINY = {
 NOISY = {"loop_ms": 10.0, "overwrite_us": 100.0, "append_us": 200.0}
 
 
+@pytest.fixture
+def calibrated(monkeypatch: pytest.MonkeyPatch) -> None:
+    # The real one takes most of a tiny run.
+    monkeypatch.setattr("bench.noise.calibrate", lambda _: NOISY)
+
+
 def measured(directory: Path, *words: str) -> tuple[int, dict[str, Any]]:
     output = directory / "result.json"
     tiny = [f"--set={name}={value}" for name, value in TINY.items()]
+    engines = ["--engines", "shardkv,py-lmdb,sqlite3"]  # those that are always here
     places = ["--directory", str(directory / "scratch"), "--output", str(output)]
-    status = main([*words, "--quick", "--rounds=1", *tiny, *places])
+    status = main([*words, "--quick", "--rounds=1", *tiny, *engines, *places])
     assert not list((directory / "scratch").iterdir()), "scratch files are left"
     return status, json.loads(output.read_text())
 
 
+@pytest.mark.usefixtures("calibrated")
 @pytest.mark.parametrize("suite", [name for name in SUITES if name != "ycsb"])
 def test_every_row_of_a_suite_measures_something_and_cleans_up(suite: str, tmp_path: Path) -> None:
     _, result = measured(tmp_path, suite)
@@ -109,6 +117,7 @@ def test_a_calibration_has_what_the_limits_judge(tmp_path: Path) -> None:
     assert calibrate(tmp_path).keys() == NOISY.keys()
 
 
+@pytest.mark.usefixtures("calibrated")
 @pytest.mark.parametrize("accepted", [False, True])
 def test_a_noisy_run_fails_the_check_unless_that_is_accepted(
     accepted: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
