@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 import time
@@ -10,7 +11,7 @@ from dataclasses import replace
 
 from shardkv._native import Engine
 from shardkv.backups import absolute
-from shardkv.errors import AckError, FencedError, InvalidError
+from shardkv.errors import AckError, FencedError, InvalidError, LogGoneError
 from shardkv.lineage import Lineage, founded, meet, unpacked
 from shardkv.links import Link
 from shardkv.places import refuse_place
@@ -163,10 +164,11 @@ class Peers:
             for link in self._links.values()
             if link.found and link.peer and meet(self.lineage, own, *link.found).verdict == "ahead"
         ]
-        if ahead:
-            best = max(ahead, key=lambda link: link.found[1] if link.found else 0)
-            assert best.peer
-            self.engine.ship_back(best.peer)
+        for link in sorted(ahead, key=lambda link: link.found[1] if link.found else 0):
+            # The one that has most comes last. One whose log is gone keeps what it has, and is refused as diverged.
+            with contextlib.suppress(LogGoneError):
+                assert link.peer
+                self.engine.ship_back(link.peer)
         return max((link.found[0].epoch for link in self._links.values() if link.found), default=0)
 
     def drain(self, timeout: float = DRAIN_S) -> None:

@@ -186,6 +186,30 @@ def test_a_copy_that_lost_its_newest_records_takes_them_from_a_peer(
     assert contents(b) == {b"k": b"2", b"l": b"3", b"m": b"4"}
 
 
+def test_a_peer_ahead_whose_log_is_gone_is_refused_and_kept(
+    places: tuple[Path, Path, Path],
+) -> None:
+    a, b, _ = places
+    with shardkv.open(a, shards=2, peers=[b], ack="all") as store:
+        store[b"k"] = b"1"
+        store.sync()
+        os.system(f"cp -r {a} {a.with_name('earlier')}")
+        store[b"k"] = b"2"
+    with shardkv.open(b, readonly=True) as peer:
+        peer.flush()
+    contents(b)  # the log of what was flushed is given back
+    a.rename(a.with_name("later"))
+    a.with_name("earlier").rename(a)
+    with shardkv.open(a) as store:
+        store[b"k"] = b"3"
+        with pytest.raises(shardkv.AckError):
+            store.put(b"l", b"4", ack="all")
+        (status,) = store.peers.status()
+        assert status.state == "failed"
+        assert "rejoin" in status.why
+    assert contents(b) == {b"k": b"2"}
+
+
 def test_the_manifest_knows_the_family(places: tuple[Path, Path, Path]) -> None:
     a, b, _ = places
     with shardkv.open(a, shards=2, peers=[b], ack="all") as store:
