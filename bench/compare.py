@@ -15,7 +15,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from bench.page.read import Json, NoResult, load
+from bench.page.read import Json, NoResult, flat, load
 from bench.report import number
 
 PLAIN_WIDTH = 130
@@ -85,10 +85,11 @@ def differences(before: Json, after: Json) -> list[str]:
         for key, name in MACHINE.items()
         if before["machine"].get(key) != after["machine"].get(key)
     ]
+    plans = flat(before["plan"]), flat(after["plan"])
     told += [
-        f"plan, {name}: {before['plan'].get(name)} and {after['plan'].get(name)}"
-        for name in sorted(before["plan"].keys() & after["plan"].keys())
-        if before["plan"][name] != after["plan"][name] and name not in PLAN_FREE
+        f"plan, {name}: {plans[0][name]} and {plans[1][name]}"
+        for name in sorted(plans[0].keys() & plans[1].keys())
+        if plans[0][name] != plans[1][name] and name not in PLAN_FREE
     ]
     for one, other in _pairs(before, after):
         if durability(one) != durability(other):

@@ -36,7 +36,7 @@ def page(result: Json, sources: Sequence[str]) -> str:
         element("h1", "shardkv benchmark"),
         element("p", escape(_about(result, sources)), class_="soft"),
         *_noise(result),
-        element("nav", *(_link(row) for row in rows), aria_label="rows"),
+        element("nav", *(_link(row) for row in rows), "", aria_label="rows"),
         tables.targets(rows),
         tables.machine(result),
         tables.syncs(rows),

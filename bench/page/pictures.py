@@ -13,7 +13,6 @@ from bench.page.read import (
     bars_of,
     curves,
     groups,
-    label,
     main_metric,
     title_of,
 )
@@ -37,8 +36,6 @@ VARIED = {
     "shards": "shards, log",
     "value_bytes": "bytes of a value, log",
 }
-#: Prefix of a metric -> whose latency it is.
-PREFIXES = {"": "latency", "batch_": "latency of batches"}
 RATES = {"per_s": "per second", "mb_per_s": "MB per second, log"}
 MOST_POINTS = 600
 HUES = len(LIGHT)
@@ -59,24 +56,29 @@ def _throughput(row: Json) -> Iterator[Drawing]:
     metric = main_metric(row)
     if metric == "rate_per_s":  # what was asked for is no result
         return
-    for variant, series, variants in groups(row):
-        rows = bars_of(series, metric, variants) if metric else []
+    for group in groups(row):
+        rows = bars_of(group, metric) if metric else []
         if rows and metric:
             better = "" if metric.endswith("per_s") else " (lower is better)"
-            yield charts.bars(title_of(row, variant), UNITS.get(metric, metric) + better, rows)
+            yield charts.bars(
+                title_of(row, group.variant), UNITS.get(metric, metric) + better, rows
+            )
 
 
 def _latencies(row: Json) -> Iterator[Drawing]:
-    for (variant, series, variants), (prefix, what) in itertools.product(
-        groups(row), PREFIXES.items()
-    ):
+    names = dict.fromkeys(name for one in row["series"] for name in one["metrics"])
+    prefixes = dict.fromkeys(
+        name.removesuffix(which) for name in names for which in LATENCIES if name.endswith(which)
+    )
+    for group, prefix in itertools.product(groups(row), prefixes):
         rows = [
-            Dots(label(one, variants), one["engine"], found)
-            for one in series
+            Dots(group.label(one), one["engine"], found)
+            for one in group.series
             if (found := _percentiles(one, prefix))
         ]
         if rows:
-            yield charts.percentiles(title_of(row, variant, what), rows)
+            what = f"latency of {prefix.rstrip('_')}" if prefix else "latency"
+            yield charts.percentiles(title_of(row, group.variant, what), rows)
 
 
 def _percentiles(one: Json, prefix: str) -> dict[str, float]:
@@ -136,7 +138,7 @@ def _lines(found: Found, log: str) -> list[Line]:
             Line(one["engine"], hue(one["engine"]), _points(curve, log)) for one, curve in found
         ]
     return [
-        Line(label(one, True), number % HUES, _points(curve, log))
+        Line(f"{one['engine']} {one['variant']}".strip(), number % HUES, _points(curve, log))
         for number, (one, curve) in enumerate(found)
     ]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -66,31 +67,56 @@ def main_metric(row: Json) -> str | None:
     return next(iter([*judged, *rates, *there]), None)
 
 
-def label(one: Json, variants: bool) -> str:
-    """Return what a series is called where its engine alone does not tell it."""
-    return f"{one['engine']} {one['variant']}".strip() if variants else str(one["engine"])
+def flat(plan: Json) -> Json:
+    """Return a plan with the figures of its parts beside its own, as `part.figure`."""
+    told: Json = {}
+    for name, value in plan.items():
+        parts = flat(value) if isinstance(value, dict) else {}
+        told |= {f"{name}.{part}": each for part, each in parts.items()} or {name: value}
+    return told
 
 
-def groups(row: Json) -> Iterator[tuple[str, list[Json], bool]]:
-    """Yield what belongs into one picture: its variant, its series, and whether labels need the variant.
+@dataclass(frozen=True)
+class Group:
+    """Series that belong into one picture, what they share of their variants, and where labels begin."""
 
-    Variants that several engines ran are compared one by one; else all series stand together.
+    variant: str
+    series: list[Json]
+    by_variant: bool
+
+    def label(self, one: Json) -> str:
+        """Return what a series is called in this picture."""
+        rest = one["variant"].removeprefix(self.variant).removeprefix(", ")
+        return f"{one['engine']} {rest}".strip() if self.by_variant else str(one["engine"])
+
+
+def groups(row: Json) -> Iterator[Group]:
+    """Yield what belongs into one picture.
+
+    Variants that several engines ran are compared one by one. Where one of them ran alone, those that begin alike, as
+    "synced, 16 threads" and "synced, 64 tasks", stand together. Of one engine, all stand together.
     """
-    variants: dict[str, list[Json]] = {}
+    if len({one["engine"] for one in row["series"]}) == 1:
+        yield Group("", row["series"], len(row["series"]) > 1)
+        return
+    alike: dict[str, dict[str, list[Json]]] = {}
     for one in row["series"]:
-        variants.setdefault(one["variant"], []).append(one)
-    if all(len(series) > 1 for series in variants.values()):
-        for variant, series in variants.items():
-            yield variant, series, False
-    elif row["series"]:
-        yield "", row["series"], len(variants) > 1
+        begin = one["variant"].rpartition(", ")[0]
+        alike.setdefault(begin, {}).setdefault(one["variant"], []).append(one)
+    for begin, variants in alike.items():
+        if all(len(series) > 1 for series in variants.values()):
+            for variant, series in variants.items():
+                yield Group(variant, series, False)
+        else:
+            together = [one for series in variants.values() for one in series]
+            yield Group(begin, together, True)
 
 
-def bars_of(series: list[Json], metric: str, variants: bool) -> list[Bar]:
+def bars_of(group: Group, metric: str) -> list[Bar]:
     """Return the bars of one metric."""
     return [
-        Bar(label(one, variants), one["engine"], found["median"], found["low"], found["high"])
-        for one in series
+        Bar(group.label(one), one["engine"], found["median"], found["low"], found["high"])
+        for one in group.series
         if (found := one["metrics"].get(metric))
     ]
 

@@ -19,8 +19,12 @@ VERDICTS = {
 MARKS = {"reach": "✓✓", "pass": "✓", "fail": "✗", "below reach": "…", "not measured": "-"}
 
 
+class Html(str):
+    """A cell that is HTML already; any other is text."""
+
+
 def table(caption: str, heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Write a table of text; cells that begin with `<` are HTML already."""
+    """Write a table; its cells are text, but for those that are `Html`."""
     head = element("tr", *(element("th", escape(name), scope="col") for name in heads))
     body = [element("tr", *(_cell(cell) for cell in row)) for row in rows]
     whole = element(
@@ -33,7 +37,7 @@ def table(caption: str, heads: Sequence[str], rows: Iterable[Sequence[str]]) -> 
 
 
 def _cell(cell: str) -> str:
-    return element("td", cell if cell.startswith("<") else escape(cell), "")
+    return element("td", cell if isinstance(cell, Html) else escape(cell), "")
 
 
 def spread(found: Json | None) -> str:
@@ -75,7 +79,7 @@ def _target(row: Json, target: Json) -> tuple[str, ...]:
         unit(target),
         *(bound(target, which) for which in ("floor", "reach")),
         spread(target["measured"]),
-        element("span", f"{MARKS[verdict]} {verdict}", class_=VERDICTS[verdict]),
+        Html(element("span", f"{MARKS[verdict]} {verdict}", class_=VERDICTS[verdict])),
     )
 
 
@@ -156,4 +160,6 @@ def settings(row: Json) -> str:
 def _short(value: object) -> str:
     if isinstance(value, dict):
         return ", ".join(f"{name} {_short(part)}" for name, part in value.items())
+    if isinstance(value, list):
+        return " ".join(_short(part) for part in value)
     return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)

@@ -106,12 +106,14 @@ def test_results_of_different_durability_and_plans_are_refused(
     one, other = result(per_s=(1, 1, 1)), result(per_s=(1, 1, 1))
     other["rows"][0]["work"] = "put, ack memory"
     other["plan"]["rounds"] = 3
+    one["plan"]["ycsb"], other["plan"]["ycsb"] = {"records": 10}, {"records": 20}
     one["plan"]["settle_seconds"], other["plan"]["settle_seconds"] = 0, 90
     assert run(tmp_path, one, other) == 2
     said = capsys.readouterr().out
     assert "durability of row 1: put, ack disk and put, ack memory" in said
     assert "plan, rounds: 5 and 3" in said
     assert "settle" not in said
+    assert "plan, ycsb.records: 10 and 20" in said
     one["rows"][0]["settings"]["durability"] = other["rows"][0]["settings"]["durability"] = "disk"
     assert compare.differences(one, {**other, "plan": one["plan"]}) == []
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -15,7 +16,7 @@ from bench.__main__ import main
 from bench.page import charts, markdown, queues
 from bench.page.html import page
 from bench.page.pictures import pictures
-from bench.page.read import load, merged
+from bench.page.read import flat, load, merged
 from bench.page.scale import linear, logarithmic, round_step
 from bench.page.svg import Drawing, colours, hue
 
@@ -74,6 +75,72 @@ def test_the_page_tells_floor_reach_and_measured_of_every_target_and_how_all_was
         assert settings in told
     for part in ("ext4", "over written bytes, us", *whole["machine"]["versions"].values()):
         assert part in told
+
+
+class Balance(HTMLParser):
+    """Counts what is open; elements of pictures may close themselves."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: object) -> None:
+        if tag != "meta":
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: object) -> None:
+        assert tag in {"rect", "circle", "line", "polyline"}, f"<{tag}/> is no HTML"
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+
+@pytest.mark.parametrize("told", [page(load(RESULTS[0]), ["x"]), page(merged([result()]), [])])
+def test_every_element_of_a_page_is_closed(told: str) -> None:
+    balance = Balance()
+    balance.feed(told)
+    assert balance.open == []
+
+
+def test_words_of_a_result_cannot_become_elements() -> None:
+    wild = {**row(per_s=1), "work": "put <script> & more"}
+    wild["series"][0]["engine"] = "<b>"
+    told = page(result(wild), ["<i>.json"])
+    assert not re.search(r"<script|<b>|<i>", told)
+    for drawn in pictures(wild):
+        assert ElementTree.fromstring(drawn.svg(alone=True)).findtext(f"{SVG}title") == drawn.title
+
+
+def test_parts_of_a_plan_are_told_flat() -> None:
+    plan = {"rounds": 5, "ycsb": {"records": 100_000, "threads": [1, 16], "rate": None}}
+    assert flat(plan) == {
+        "rounds": 5,
+        "ycsb.records": 100_000,
+        "ycsb.threads": [1, 16],
+        "ycsb.rate": None,
+    }
+    assert "threads 1 16" in page({**result(), "plan": plan}, [])
+
+
+def test_levels_of_durability_never_share_an_axis() -> None:
+    one = row(per_s=1, read_p50_us=5, read_p99_us=50)["series"][0]
+    series = [
+        {**one, "engine": engine, "variant": f"{level}, {clients}"}
+        for level in ("synced", "none")
+        for engine, clients in (
+            ("shardkv", "16 threads"),
+            ("plyvel", "16 threads"),
+            ("shardkv", "64 tasks"),
+        )
+    ]
+    drawn = pictures({**row(), "row": "ycsb-A", "series": series})
+    assert [each.title.removeprefix("ycsb-A: ") for each in drawn] == [
+        "ingest, synced",
+        "ingest, none",
+        "ingest, synced, latency of read",
+        "ingest, none, latency of read",
+    ]
+    assert {"shardkv 16 threads", "plyvel 16 threads", "shardkv 64 tasks"} <= set(words(drawn[0]))
 
 
 def test_the_command_writes_a_page_and_pictures_that_stand_alone(

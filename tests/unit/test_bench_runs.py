@@ -152,3 +152,12 @@ def test_the_figures_of_a_noisy_run_are_refused_unless_that_was_accepted() -> No
     )
     assert "noisy" not in figures.figures(result)
     assert Noise(("reason",)).refused
+
+
+def test_the_rows_of_the_ring_tell_what_each_shard_holds(tmp_path: Path) -> None:
+    _, result = measured(tmp_path, "--rows", "14")
+    (series,) = result["rows"][0]["series"]
+    (curve,) = series["curves"]
+    assert (curve["name"], len(curve["y"])) == ("shard_records", 64)
+    found = max(curve["y"]) * 64 / sum(curve["y"])
+    assert series["metrics"]["max_share"]["median"] == pytest.approx(found, abs=1e-4)
