@@ -1,6 +1,7 @@
 /* L4 house. The contract's checking half: everything a store consists of is read and held against what proves it. */
 #include "hash.h"
 #include "memory.h"
+#include "origin.h"
 #include "ring.h"
 #include "still.h"
 
@@ -61,6 +62,17 @@ uint32_t skv_check_parts(const skv_check *check)
 
 /* -- parts ---------------------------------------------------------------------------------------------------------- */
 
+static void check_origin(const skv_check *check, findings *found)
+{
+    skv_error err = {0};
+    skv_origin origin;
+    skv_code code = skv_origin_read(check->still->dir, SKV_ORIGIN_NAME, &origin, &err);
+    if (code == SKV_OK && memcmp(origin.store_id, check->still->manifest.store_id, SKV_STORE_ID_BYTES) != 0)
+        code = skv_fail_at(&err, SKV_CORRUPT, SKV_ORIGIN_NAME, SKV_ORIGIN_STORE_ID, 0, "this is another copy's ORIGIN");
+    if (code != SKV_OK && code != SKV_NOT_FOUND)
+        find(found, &err);
+}
+
 static void check_manifest(const skv_check *check, findings *found)
 {
     for (int copy = 0; copy < 2; copy++) {
@@ -75,6 +87,7 @@ static void check_manifest(const skv_check *check, findings *found)
         if (err.code != SKV_OK)
             find(found, &err);
     }
+    check_origin(check, found);
 }
 
 static skv_code verify_nothing(void *context, const skv_record *record, skv_error *err)

@@ -1,10 +1,11 @@
 /* L4 house. The contract's half for peers: their places, their acks, the loop that ships to one. */
 #include <errno.h>
 
-#include "flush_path.h"
+#include "keep_path.h"
 #include "memory.h"
 #include "settings.h"
 #include "ship_path.h"
+#include "write_path.h"
 
 #define SYNC_BYTES ((size_t)1 << 20) /* a peer that is behind syncs after so much */
 #define IDLE_NS SKV_NS_PER_S
@@ -100,7 +101,7 @@ void skv_peer_remove(skv_store *store, uint32_t place)
     if (skv_store_enter(store, NULL) != SKV_OK)
         return;
     skv_acks_remove(&store->parts.acks, place);
-    skv_flush_retire(&store->parts);
+    skv_keep_retire(&store->parts);
     skv_store_leave(store);
 }
 
@@ -201,7 +202,7 @@ void skv_ship_free(skv_ship *ship)
     if (skv_store_enter(ship->store, NULL) == SKV_OK) {
         skv_log_count_ahead(ship->store->parts.log, -1);
         keep_from(ship, 0);
-        skv_flush_retire(&ship->store->parts);
+        skv_keep_retire(&ship->store->parts);
         skv_store_leave(ship->store);
     }
     skv_ship_end(&ship->shipment);
@@ -260,7 +261,7 @@ static skv_code tell(skv_ship *ship, uint64_t durable, size_t shipped)
     skv_acks_set(acks, ship->place, durable >= skv_durable_seqno(ship->store) ? SKV_PEER_CURRENT : SKV_PEER_BEHIND);
     skv_acks_note(acks, ship->place, durable);
     if (now - ship->retired_ns > RETIRE_NS) {
-        skv_flush_retire(&ship->store->parts);
+        skv_keep_retire(&ship->store->parts);
         ship->retired_ns = now;
     }
     skv_store_leave(ship->store);

@@ -1,5 +1,6 @@
 /* L4 house. The contract's reading half. */
 #include "flush_path.h"
+#include "keep_path.h"
 #include "hash.h"
 #include "io.h"
 #include "memory.h"
@@ -189,7 +190,7 @@ void skv_snapshot_close(skv_snapshot *snapshot)
     if (skv_store_enter(store, &ignored) != SKV_OK)
         return; /* closing the store ends all of its snapshots; in a forked child they are the parent's */
     skv_snapshot_end(snapshot);
-    skv_flush_retire(&store->parts);
+    skv_keep_retire(&store->parts);
     skv_store_leave(store);
 }
 

@@ -3,77 +3,188 @@
 
 #include <stdio.h>
 
+#include "hash.h"
 #include "memory.h"
 
 #define BLOCK_BYTES ((size_t)4 << 20)
-#define FILE_NAME "/data.mdb"
+#define FILE_NAME "data.mdb"
+#define FOLDER "shards/%04u"
 
 /* -- shards --------------------------------------------------------------------------------------------------------- */
 
-static skv_code write_file(skv_copy_target *to, skv_shard *from, skv_error *err)
+static skv_code open_shard(const skv_copy_target *to, uint32_t number, bool create, skv_shard **out, skv_error *err)
 {
-    const char *name = skv_shard_name(from);
-    uint64_t bytes = 0;
-    int fd;
-    skv_code code = skv_os_open(to->dir, name, SKV_OPEN_CREATE_NEW, &fd, err);
-    if (code != SKV_OK)
-        return code;
-    code = skv_shard_copy(from, fd, name, err);
-    if (code == SKV_OK)
-        code = skv_os_sync(fd, name, err);
-    if (code == SKV_OK)
-        code = skv_os_size(fd, name, &bytes, err);
-    skv_os_close(fd);
-    to->bytes += bytes;
-    return code;
-}
-
-static skv_code verify(void *context, const skv_record *record, skv_error *err)
-{
-    if (skv_record_verify(record))
-        return SKV_OK;
-    return skv_fail_at(err, SKV_CORRUPT, skv_shard_name(context), 0, record->seqno,
-                       "the record with seqno %llu fails its checksum: the original is damaged",
-                       (unsigned long long)record->seqno);
-}
-
-/* Make it the copy's own, and read all of it once: a damaged page of the original must not go unnoticed. */
-static skv_code take_over(skv_copy_target *to, const skv_shard_place *place, skv_error *err)
-{
-    skv_shard *shard;
-    uint64_t applied;
-    skv_code code = skv_shard_open(place, false, &shard, err);
-    if (code != SKV_OK)
-        return code;
-    code = skv_shard_give(shard, to->store_id, err);
-    if (code == SKV_OK)
-        code = skv_shard_walk(shard, verify, shard, err);
-    applied = skv_shard_applied(shard);
-    skv_shard_free(shard);
-    to->applied_sum += applied;
-    to->applied_newest = applied > to->applied_newest ? applied : to->applied_newest;
-    return code;
-}
-
-skv_code skv_copy_shard(skv_copy_target *to, skv_shard *from, skv_error *err)
-{
-    const char *name = skv_shard_name(from);
-    size_t folder = strlen(name) - strlen(FILE_NAME), bytes = strlen(to->path) + SKV_NAME_MAX + 1;
-    char *path = skv_alloc(bytes), *inside;
-    skv_shard_place place = {.lmdb = to->lmdb, .path = path, .number = skv_shard_number(from), .map_bytes = to->map_bytes};
+    size_t bytes = strlen(to->path) + SKV_NAME_MAX + 1;
+    char *path = skv_alloc(bytes);
+    skv_shard_place place = {.lmdb = to->lmdb, .path = path, .number = number, .map_bytes = to->map_bytes};
     skv_code code;
     if (!path)
         return skv_fail(err, SKV_NO_MEMORY, "out of memory");
-    (void)snprintf(path, bytes, "%s/%.*s", to->path, (int)folder, name);
-    inside = path + strlen(to->path) + 1;
-    memcpy(place.store_id, to->from_id, SKV_STORE_ID_BYTES);
-    code = write_file(to, from, err);
-    if (code == SKV_OK)
-        code = take_over(to, &place, err);
-    if (code == SKV_OK)
-        code = skv_os_sync_dir(to->dir, inside, err);
+    (void)snprintf(path, bytes, "%s/" FOLDER, to->path, number);
+    /* It says that it is the copy's once it is whole. */
+    memcpy(place.store_id, create ? to->from_id : to->store_id, SKV_STORE_ID_BYTES);
+    code = skv_shard_open(&place, create, out, err);
     skv_release(path);
     return code;
+}
+
+static skv_code sync_folder(const skv_copy_target *to, uint32_t number, skv_error *err)
+{
+    char name[SKV_NAME_MAX];
+    (void)snprintf(name, sizeof name, FOLDER, number);
+    return skv_os_sync_dir(to->dir, name, err);
+}
+
+skv_code skv_copy_shard_begin(const skv_copy_target *to, skv_shard *from, skv_copy_shard *shard, skv_error *err)
+{
+    *shard = (skv_copy_shard){.from = from, .applied_seqno = skv_shard_applied(from)};
+    return open_shard(to, skv_shard_number(from), true, &shard->to, err);
+}
+
+void skv_copy_shard_end(skv_copy_shard *shard)
+{
+    if (shard->to)
+        skv_shard_free(shard->to);
+    *shard = (skv_copy_shard){0};
+}
+
+/* What one step adds. */
+typedef struct {
+    skv_shard_sum sum;
+    uint64_t bytes;
+    size_t key_bytes;
+    uint8_t key[SKV_KEY_BYTES_MAX];
+} stretch;
+
+static skv_code fail_record(const skv_shard *shard, const skv_record *record, const char *how, skv_error *err)
+{
+    return skv_fail_at(err, SKV_CORRUPT, skv_shard_name(shard), 0, record->seqno,
+                       "the record with seqno %llu %s: the original is damaged", (unsigned long long)record->seqno, how);
+}
+
+static skv_code take_record(skv_copy_shard *shard, const skv_record *record, stretch *add, skv_error *err)
+{
+    skv_code code;
+    if (!skv_record_verify(record))
+        return fail_record(shard->from, record, "fails its checksum", err);
+    if (add->key_bytes && skv_key_compare((skv_slice){add->key, add->key_bytes}, record->key) >= 0)
+        return fail_record(shard->from, record, "stands in the wrong place", err);
+    code = skv_shard_apply(shard->to, record, err);
+    add->sum.digest += skv_record_digest(record);
+    add->sum.count++;
+    add->bytes += skv_record_bytes(record);
+    add->key_bytes = record->key.bytes;
+    memcpy(add->key, record->key.data, record->key.bytes);
+    return code;
+}
+
+/* OK: there is more; NOT_FOUND: that was the end. */
+static skv_code take_stretch(skv_copy_shard *shard, skv_shard_txn *txn, uint64_t bytes, stretch *add, skv_error *err)
+{
+    skv_slice last = {shard->key_bytes ? shard->key : NULL, shard->key_bytes};
+    skv_shard_cursor *cursor;
+    skv_record record;
+    skv_code code = skv_shard_cursor_open(shard->from, txn, &cursor, err);
+    if (code == SKV_OK)
+        code = skv_shard_seek(shard->from, cursor, last, &record, err);
+    if (code == SKV_OK && last.data && skv_key_compare(record.key, last) == 0)
+        code = skv_shard_next(shard->from, cursor, &record, err);
+    while (code == SKV_OK && add->bytes < bytes) {
+        code = take_record(shard, &record, add, err);
+        if (code == SKV_OK)
+            code = skv_shard_next(shard->from, cursor, &record, err);
+    }
+    skv_shard_cursor_close(shard->from, cursor);
+    return code;
+}
+
+/* A shard that nobody flushed into meanwhile must have given all that it says it has. */
+static skv_code read_stretch(skv_copy_shard *shard, uint64_t bytes, stretch *add, skv_error *err)
+{
+    skv_shard_txn *txn;
+    skv_code code = skv_shard_read_begin(shard->from, &txn, err);
+    uint64_t state;
+    if (code != SKV_OK)
+        return code;
+    state = skv_shard_txn_state(shard->from, txn);
+    shard->flushed = shard->flushed || (shard->key_bytes && state != shard->state);
+    shard->state = state;
+    code = take_stretch(shard, txn, bytes, add, err);
+    if (code == SKV_NOT_FOUND && !shard->flushed) {
+        skv_shard_sum all = {shard->sum.digest + add->sum.digest, shard->sum.count + add->sum.count};
+        skv_code proof = skv_shard_prove(shard->from, txn, SKV_SHARD_ALL, all, err);
+        code = proof == SKV_OK ? code : proof;
+    }
+    skv_shard_read_end(shard->from, txn);
+    return code;
+}
+
+static void note(skv_copy_target *to, skv_copy_shard *shard, const stretch *add)
+{
+    shard->sum.digest += add->sum.digest;
+    shard->sum.count += add->sum.count;
+    shard->bytes += add->bytes;
+    to->bytes += add->bytes;
+    shard->key_bytes = add->key_bytes;
+    memcpy(shard->key, add->key, add->key_bytes);
+}
+
+skv_code skv_copy_shard_next(skv_copy_target *to, skv_copy_shard *shard, uint64_t bytes, skv_error *err)
+{
+    stretch add = {.key_bytes = shard->key_bytes};
+    bool ended;
+    skv_code code = skv_shard_apply_begin(shard->to, err);
+    if (code != SKV_OK)
+        return code;
+    memcpy(add.key, shard->key, shard->key_bytes);
+    code = read_stretch(shard, bytes, &add, err);
+    ended = code == SKV_NOT_FOUND;
+    if (code == SKV_OK || ended)
+        code = skv_shard_apply_commit(shard->to, 0, err);
+    if (code != SKV_OK)
+        skv_shard_apply_abort(shard->to);
+    if (code == SKV_BUSY) { /* the map is full */
+        code = skv_shard_grow(shard->to, err);
+        return code == SKV_OK ? SKV_AGAIN : code;
+    }
+    if (code != SKV_OK)
+        return code;
+    note(to, shard, &add);
+    return ended ? SKV_OK : SKV_AGAIN;
+}
+
+skv_code skv_copy_shard_finish(skv_copy_target *to, skv_copy_shard *shard, skv_error *err)
+{
+    uint64_t records, file_bytes, leaf_pages;
+    skv_code code = skv_shard_give(shard->to, to->store_id, shard->applied_seqno, err);
+    if (code == SKV_OK)
+        code = sync_folder(to, skv_shard_number(shard->to), err);
+    skv_shard_measure(shard->to, &records, &file_bytes, &leaf_pages);
+    to->bytes += file_bytes > shard->bytes ? file_bytes - shard->bytes : 0;
+    skv_copy_shard_keep(to, shard->applied_seqno);
+    return code;
+}
+
+skv_code skv_copy_shard_look(skv_copy_target *to, uint32_t number, uint64_t *applied_seqno, skv_error *err)
+{
+    char name[SKV_NAME_MAX];
+    skv_shard *shard;
+    skv_code code;
+    (void)snprintf(name, sizeof name, FOLDER "/" FILE_NAME, number);
+    if (!skv_os_exists(to->dir, name))
+        return SKV_NOT_FOUND;
+    code = open_shard(to, number, false, &shard, err);
+    if (code != SKV_OK)
+        return code == SKV_CORRUPT || code == SKV_FORMAT ? SKV_NOT_FOUND : code;
+    *applied_seqno = skv_shard_applied(shard);
+    code = skv_shard_sync(shard, err); /* a killed attempt may have left its last word in the page cache */
+    skv_shard_free(shard);
+    return code == SKV_OK ? sync_folder(to, number, err) : code;
+}
+
+void skv_copy_shard_keep(skv_copy_target *to, uint64_t applied_seqno)
+{
+    to->applied_sum += applied_seqno;
 }
 
 /* -- log ------------------------------------------------------------------------------------------------------------ */
@@ -87,11 +198,11 @@ static skv_code take(void *context, const skv_record *record, skv_error *err)
     return skv_log_copy_take(stream->log, record, skv_log_cursor_rest(stream->cursor), err);
 }
 
-skv_code skv_copy_log(skv_copy_stream *stream, skv_error *err)
+skv_code skv_copy_log(skv_copy_stream *stream, uint64_t bytes, skv_error *err)
 {
     skv_code code = SKV_OK;
     if (skv_log_cursor_next(stream->cursor) <= stream->upto)
-        code = skv_log_read(stream->cursor, BLOCK_BYTES, take, stream, err);
+        code = skv_log_read(stream->cursor, bytes, take, stream, err);
     if (code != SKV_OK && code != SKV_AGAIN)
         return code;
     code = skv_log_copy_sync(stream->log, err);
@@ -132,4 +243,37 @@ skv_code skv_copy_find_cut(skv_log *log, skv_copy_range *range, skv_error *err)
         code = skv_log_read(at.cursor, BLOCK_BYTES, look_for_end, &at, err);
     skv_log_cursor_free(at.cursor);
     return code == SKV_AGAIN ? SKV_OK : code;
+}
+
+/* -- one record ----------------------------------------------------------------------------------------------------- */
+
+typedef struct {
+    bool found;
+    uint64_t proof;
+} looking;
+
+static skv_code take_proof(void *context, const skv_record *record, skv_error *err)
+{
+    looking *at = context;
+    uint64_t stamp = record->seqno << 8 | record->flags;
+    (void)err;
+    if (!at->found)
+        at->proof = skv_hash64(record->value.data, record->value.bytes,
+                               skv_hash64(record->key.data, record->key.bytes, stamp) ^ record->expires_ms);
+    at->found = true;
+    return SKV_OK;
+}
+
+skv_code skv_copy_proof(skv_log *log, uint64_t seqno, uint64_t *out, skv_error *err)
+{
+    looking at = {0};
+    skv_log_cursor *cursor;
+    skv_code code = skv_log_cursor_create(log, seqno, &cursor, err);
+    while (code == SKV_OK && !at.found)
+        code = skv_log_read(cursor, 1, take_proof, &at, err);
+    skv_log_cursor_free(cursor);
+    *out = at.proof;
+    if (at.found)
+        return SKV_OK;
+    return code == SKV_LOG_GONE || code == SKV_AGAIN ? SKV_NOT_FOUND : code;
 }

@@ -1,6 +1,9 @@
-/* L3 path. Copying a store piece by piece, while it is written to: each shard, packed and proven, then the log from the first
+/* L3 path. Copying a store piece by piece, while it is written to: each shard, packed and verified, then the log from the first
  * record on that a shard may lack, up to a cut. Every piece is durable when its call returns; together they are a store
- * once a manifest is put beside them. */
+ * once a manifest is put beside them.
+ *
+ * A shard is copied in stretches of its keys, each in a transaction of its own, so that nothing is held back meanwhile. What
+ * is flushed into it between two of them may be half in the copy: the log from before the first one on has all of it. */
 #ifndef SKV_COPY_PATH_H
 #define SKV_COPY_PATH_H
 
@@ -9,17 +12,39 @@
 
 typedef struct {
     const skv_lmdb *lmdb; /* kept, as all pointers here */
-    const char *path;     /* of the copy's directory, in which "log" and the shards' directories are empty */
+    const char *path;     /* of the copy's directory, in which "log" and the shards' directories are */
     int dir;
     uint8_t from_id[SKV_STORE_ID_BYTES]; /* of the original */
     uint8_t store_id[SKV_STORE_ID_BYTES];
     uint64_t map_bytes;
-    uint64_t applied_newest, applied_sum; /* of the shards copied so far */
-    uint64_t bytes;                       /* written so far */
+    uint64_t applied_sum; /* of the shards that are there so far */
+    uint64_t bytes;       /* written so far */
 } skv_copy_target;
 
-/* One shard. CORRUPT: the original is damaged. FULL, IO, NO_MEMORY. */
-skv_code skv_copy_shard(skv_copy_target *to, skv_shard *from, skv_error *err);
+/* A shard under way; all zeros: none is. */
+typedef struct {
+    skv_shard *from; /* kept */
+    skv_shard *to;   /* owned */
+    uint64_t applied_seqno, state; /* of the original, as it was begun */
+    bool flushed;                  /* the original was, meanwhile */
+    skv_shard_sum sum;
+    uint64_t bytes;
+    size_t key_bytes; /* of the last key that is there; 0: none is */
+    uint8_t key[SKV_KEY_BYTES_MAX];
+} skv_copy_shard;
+
+/* Begin: the shard's directory in the copy is empty. owned: skv_copy_shard_end. FULL, IO, NO_MEMORY. */
+skv_code skv_copy_shard_begin(const skv_copy_target *to, skv_shard *from, skv_copy_shard *shard, skv_error *err);
+/* The next keys with about `bytes`. AGAIN: there are more; OK: all are there, verified and durable.
+ * CORRUPT: the original is damaged. FULL, IO, NO_MEMORY. */
+skv_code skv_copy_shard_next(skv_copy_target *to, skv_copy_shard *shard, uint64_t bytes, skv_error *err);
+/* Let it say that it is the copy's: from then on it is known as whole. */
+skv_code skv_copy_shard_finish(skv_copy_target *to, skv_copy_shard *shard, skv_error *err);
+void skv_copy_shard_end(skv_copy_shard *shard);
+/* A shard that an earlier attempt made whole: made durable once more. NOT_FOUND (without err): there is none. */
+skv_code skv_copy_shard_look(skv_copy_target *to, uint32_t number, uint64_t *applied_seqno, skv_error *err);
+/* It stays. */
+void skv_copy_shard_keep(skv_copy_target *to, uint64_t applied_seqno);
 
 /* The log: create the cursor where the pin is, and the log that takes the records. */
 typedef struct {
@@ -35,7 +60,10 @@ typedef struct {
     uint64_t cut, least; /* out */
 } skv_copy_range;
 skv_code skv_copy_find_cut(skv_log *log, skv_copy_range *range, skv_error *err);
-/* The next few MiB. AGAIN: there is more; OK: all up to the cut is taken and durable. */
-skv_code skv_copy_log(skv_copy_stream *stream, skv_error *err);
+/* The next records, of about `bytes`. AGAIN: there is more; OK: all up to the cut is taken and durable. */
+skv_code skv_copy_log(skv_copy_stream *stream, uint64_t bytes, skv_error *err);
+/* A hash of the whole record with this seqno: by it two logs are known as one that was copied. NOT_FOUND (with err): the log
+ * does not hold it, or not any more. */
+skv_code skv_copy_proof(skv_log *log, uint64_t seqno, uint64_t *out, skv_error *err);
 
 #endif

@@ -1,10 +1,10 @@
 /* L3 path. Flushing. */
 #include "flush_path.h"
 
+#include "keep_path.h"
 #include "memory.h"
 
 /* Pages a unit may make dirty: LMDB holds them in memory until the commit, and one sync carries them. */
-#define PEER_BUDGETS 4 /* budgets of unflushed bytes that the log may grow to for peers that are behind */
 #define UNIT_PAGES 16384
 #define UNIT_BYTES ((uint64_t)64 << 20)
 #define RESOLVE_AT_ONCE 256
@@ -40,23 +40,13 @@ static candidates look_at_lanes(skv_parts *parts)
     return found;
 }
 
-/* Under the log's lock. UINT64_MAX: there is none. */
-static uint64_t oldest_pin(const skv_parts *parts)
-{
-    uint64_t oldest = UINT64_MAX;
-    for (uint32_t i = 0; i < SKV_PINS_MAX; i++)
-        if (parts->pins[i] && parts->pins[i] < oldest)
-            oldest = parts->pins[i];
-    return oldest;
-}
-
 static bool log_is_long(skv_parts *parts)
 {
     uint64_t bytes, segments;
     bool pinned;
     skv_log_extent(parts->log, &bytes, &segments);
     skv_log_lock(parts->log);
-    pinned = parts->snapshots != NULL || oldest_pin(parts) != UINT64_MAX; /* then no flush makes it shorter */
+    pinned = parts->snapshots != NULL; /* then no flush makes it shorter */
     skv_log_unlock(parts->log);
     return !pinned && (segments > SKV_SLOTS_MAX / 2 || bytes > LONG_LOG_BUDGETS * atomic_load(&parts->pressure.budget_bytes));
 }
@@ -243,7 +233,7 @@ static void let_go(skv_parts *parts, skv_lane *lane, uint64_t spent_ns)
     skv_unlock(&lane->lock);
     skv_index_release(done);
     skv_pressure_relieve(&parts->pressure, size.bytes, spent_ns);
-    skv_flush_retire(parts);
+    skv_keep_retire(parts);
     skv_event_notify(&parts->flushed);
 }
 
@@ -288,71 +278,6 @@ void skv_flush_wait_for_work(skv_parts *parts, unsigned seen, uint64_t timeout_n
     skv_event_wait(&parts->pressure.wanted, seen, timeout_ns);
 }
 
-static uint64_t first_unflushed(skv_parts *parts)
-{
-    uint64_t first = UINT64_MAX;
-    for (uint32_t i = 0; i < parts->lane_count; i++) {
-        uint64_t here;
-        skv_lock(&parts->lanes[i].lock);
-        here = skv_lane_first_seqno(&parts->lanes[i]);
-        skv_unlock(&parts->lanes[i].lock);
-        first = here < first ? here : first;
-    }
-    return first;
-}
-
-/* The first record that is in no shard yet; the next one to be appended when all are. Under the log's lock. */
-static uint64_t first_needed(skv_parts *parts)
-{
-    uint64_t next = skv_log_last(parts->log) + 1, first = first_unflushed(parts);
-    return first < next ? first : next;
-}
-
-skv_code skv_flush_pin(skv_parts *parts, uint32_t *pin, uint64_t *seqno, skv_error *err)
-{
-    uint32_t i = 0;
-    skv_log_lock(parts->log);
-    while (i < SKV_PINS_MAX && parts->pins[i])
-        i++;
-    if (i < SKV_PINS_MAX)
-        *seqno = parts->pins[i] = first_needed(parts);
-    skv_log_unlock(parts->log);
-    *pin = i;
-    return i < SKV_PINS_MAX ? SKV_OK : skv_fail(err, SKV_FULL, "%d copies of the store are under way already", SKV_PINS_MAX);
-}
-
-void skv_flush_unpin(skv_parts *parts, uint32_t pin)
-{
-    skv_log_lock(parts->log);
-    parts->pins[pin] = 0;
-    skv_log_unlock(parts->log);
-    skv_flush_retire(parts);
-}
-
-/* For peers the log is kept while it is not too long: one that is far behind gets a copy. */
-static uint64_t kept_for_peers(skv_parts *parts)
-{
-    uint64_t bytes, segments, most = PEER_BUDGETS * atomic_load(&parts->pressure.budget_bytes);
-    skv_log_extent(parts->log, &bytes, &segments);
-    return bytes > most ? UINT64_MAX : skv_acks_kept(&parts->acks);
-}
-
-void skv_flush_retire(skv_parts *parts)
-{
-    uint64_t bound, pinned, kept = kept_for_peers(parts), applied_sum = 0;
-    skv_log_lock(parts->log);
-    bound = first_needed(parts);
-    pinned = oldest_pin(parts);
-    bound = pinned < bound ? pinned : bound;
-    bound = kept < bound ? kept : bound;
-    for (uint32_t i = 0; i < parts->lane_count; i++)
-        applied_sum += skv_shard_applied(parts->lanes[i].shard);
-    for (const skv_snapshot *snapshot = parts->snapshots; snapshot; snapshot = snapshot->next)
-        bound = snapshot->pin_seqno < bound ? snapshot->pin_seqno : bound;
-    skv_log_unlock(parts->log);
-    skv_log_retire(parts->log, bound, applied_sum);
-}
-
 /* Raise the target; it is cleared when nothing up to it is left. */
 static void raise_target(skv_parts *parts, uint64_t seqno)
 {
@@ -376,7 +301,7 @@ skv_code skv_flush_upto_seqno(skv_parts *parts, uint64_t seqno, uint64_t slice_n
         skv_pressure_forget(&parts->pressure); /* what failed before may succeed now */
     for (;;) {
         unsigned seen = skv_event_read(&parts->flushed);
-        if (first_unflushed(parts) > seqno)
+        if (skv_keep_first_unflushed(parts) > seqno)
             return SKV_OK;
         if (code != SKV_OK)
             return code;

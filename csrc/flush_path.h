@@ -15,12 +15,5 @@ void skv_flush_wait_for_work(skv_parts *parts, unsigned seen, uint64_t timeout_n
 skv_code skv_flush_upto_seqno(skv_parts *parts, uint64_t seqno, uint64_t slice_ns, skv_error *err);
 /* Ask for it alone, forgetting an earlier failure; with slice_ns 0 the call above then only looks. */
 void skv_flush_ask(skv_parts *parts, uint64_t seqno);
-/* Tell the log from which record on it is needed. */
-void skv_flush_retire(skv_parts *parts);
-
-/* Keep the log from the first record on that is in no shard yet, whatever is flushed from now on: a shard that is read later,
- * and the log from there, make the whole store. FULL: too many pins. */
-skv_code skv_flush_pin(skv_parts *parts, uint32_t *pin, uint64_t *seqno, skv_error *err);
-void skv_flush_unpin(skv_parts *parts, uint32_t pin);
 
 #endif

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "manifest.h"
+
 static skv_code fail_locked(int fd, const char *path, skv_error *err)
 {
     char text[24] = {0};
@@ -57,6 +59,18 @@ void skv_home_name_shard(uint32_t number, char out[SKV_NAME_MAX])
     (void)snprintf(out, SKV_NAME_MAX, "shards/%04u", number);
 }
 
+skv_dweller skv_home_dweller(const char *path)
+{
+    int dir;
+    skv_dweller found = SKV_NO_STORE;
+    if (skv_os_open_dir(path, &dir, NULL) != SKV_OK)
+        return SKV_NO_STORE;
+    if (skv_manifest_exists(dir))
+        found = skv_os_exists(dir, SKV_ORIGIN_NAME) ? SKV_A_COPY : SKV_A_STORE;
+    skv_os_close(dir);
+    return found;
+}
+
 /* -- what is not ours ----------------------------------------------------------------------------------------------- */
 
 static skv_code refuse_foreign(void *context, const char *entry, skv_error *err)
@@ -71,7 +85,7 @@ skv_code skv_home_refuse(int dir, const char *path, skv_error *err)
 {
     if (skv_os_exists(dir, SKV_COPY_NAME))
         return skv_fail_at(err, SKV_FORMAT, SKV_COPY_NAME, 0, 0,
-                           "%s is a copy of a store that was not finished, and worth nothing: make it again", path);
+                           "%s is a copy of a store that was not finished, and no store: make it again", path);
     return skv_os_list(dir, ".", refuse_foreign, (void *)(uintptr_t)path, err);
 }
 
@@ -121,6 +135,34 @@ static skv_code make_marker(int dir, const char *marker, skv_error *err)
     return skv_os_sync_dir(dir, ".", err);
 }
 
+static skv_code make_dirs(int dir, uint32_t shards, skv_error *err)
+{
+    skv_code code = skv_os_make_dir(dir, "log", err);
+    if (code == SKV_OK)
+        code = skv_os_make_dir(dir, "shards", err);
+    for (uint32_t i = 0; i < shards && code == SKV_OK; i++) {
+        char name[SKV_NAME_MAX];
+        skv_home_name_shard(i, name);
+        code = skv_os_make_dir(dir, name, err);
+    }
+    return code;
+}
+
+skv_code skv_home_resume(int dir, uint32_t shards, skv_error *err)
+{
+    skv_code code = remove_tree(dir, "log", err);
+    return code == SKV_OK ? make_dirs(dir, shards, err) : code;
+}
+
+skv_code skv_home_empty_shard(int dir, uint32_t number, skv_error *err)
+{
+    char name[SKV_NAME_MAX];
+    skv_code code;
+    skv_home_name_shard(number, name);
+    code = remove_tree(dir, name, err);
+    return code == SKV_OK ? skv_os_make_dir(dir, name, err) : code;
+}
+
 skv_code skv_home_found(int dir, const char *path, const char *marker, uint32_t shards, skv_error *err)
 {
     skv_code code = SKV_OK;
@@ -130,14 +172,5 @@ skv_code skv_home_found(int dir, const char *path, const char *marker, uint32_t 
         code = make_marker(dir, marker, err);
     if (code == SKV_OK)
         code = skv_home_clear(dir, err);
-    if (code == SKV_OK)
-        code = skv_os_make_dir(dir, "log", err);
-    if (code == SKV_OK)
-        code = skv_os_make_dir(dir, "shards", err);
-    for (uint32_t i = 0; i < shards && code == SKV_OK; i++) {
-        char name[SKV_NAME_MAX];
-        skv_home_name_shard(i, name);
-        code = skv_os_make_dir(dir, name, err);
-    }
-    return code;
+    return code == SKV_OK ? make_dirs(dir, shards, err) : code;
 }

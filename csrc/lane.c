@@ -59,6 +59,16 @@ uint64_t skv_lane_first_seqno(const skv_lane *lane)
     return first ? first : UINT64_MAX;
 }
 
+uint64_t skv_lane_newest_below(skv_lane *lane)
+{
+    uint64_t sealed, applied;
+    skv_lock(&lane->lock);
+    sealed = lane->sealed ? lane->sealed_seqno : 0;
+    applied = skv_shard_applied(lane->shard);
+    skv_unlock(&lane->lock);
+    return sealed > applied ? sealed : applied;
+}
+
 skv_index_size skv_lane_measure(skv_lane *lane)
 {
     skv_index_size size, sealed = {0};

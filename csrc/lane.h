@@ -58,6 +58,8 @@ skv_code skv_lane_view_take(skv_lane *lane, skv_lane_view *out, skv_error *err);
 void skv_lane_view_release(skv_lane *lane, skv_lane_view *view);
 /* The oldest unflushed record; UINT64_MAX when all is flushed. Under the lock. */
 uint64_t skv_lane_first_seqno(const skv_lane *lane);
+/* Nothing in the shard is newer: a flush under way may have put some of what it holds there. Takes the lock. */
+uint64_t skv_lane_newest_below(skv_lane *lane);
 /* Records and bytes that are unflushed, heap of the index. Takes the lock. */
 skv_index_size skv_lane_measure(skv_lane *lane);
 /* A key's newest unflushed record: in the active generation, else in the sealed one. Under the lock. */

@@ -28,7 +28,6 @@ typedef struct {
 enum { MDB_FIRST = 0, MDB_GET_CURRENT = 4, MDB_LAST = 6, MDB_NEXT = 8, MDB_PREV = 12, MDB_SET = 15, MDB_SET_RANGE = 17 };
 enum { MDB_NOOVERWRITE = 0x10, MDB_CURRENT = 0x40, MDB_RESERVE = 0x10000, MDB_APPEND = 0x20000 };
 enum { MDB_RDONLY = 0x20000, MDB_NOTLS = 0x200000, MDB_NOLOCK = 0x400000, MDB_NORDAHEAD = 0x800000 };
-enum { MDB_CP_COMPACT = 1 };
 enum { MDB_KEYEXIST = -30799, MDB_NOTFOUND = -30798, MDB_PANIC = -30795, MDB_MAP_FULL = -30792, MDB_READERS_FULL = -30790,
        MDB_MAP_RESIZED = -30785 };
 
@@ -42,7 +41,6 @@ enum { MDB_KEYEXIST = -30799, MDB_NOTFOUND = -30798, MDB_PANIC = -30795, MDB_MAP
     X(env_set_mapsize, int (*)(MDB_env *, size_t))                                                                     \
     X(env_set_maxreaders, int (*)(MDB_env *, unsigned))                                                                \
     X(env_info, int (*)(MDB_env *, MDB_envinfo *))                                                                     \
-    X(env_copyfd2, int (*)(MDB_env *, int, unsigned))                                                                  \
     X(env_get_fd, int (*)(MDB_env *, int *))                                                                           \
     X(reader_check, int (*)(MDB_env *, int *))                                                                         \
     X(txn_begin, int (*)(MDB_env *, MDB_txn *, unsigned, MDB_txn **))                                                  \

@@ -44,6 +44,9 @@ void skv_log_tend_wait(skv_log *log, unsigned seen, uint64_t timeout_ns);
 void skv_log_retire(skv_log *log, uint64_t bound_seqno, uint64_t applied_sum);
 /* How many bytes of files that nobody needs any more to keep for readers of the log: whole segments, the newest ones. */
 void skv_log_retain(skv_log *log, uint64_t bytes);
+/* Retain what is still there from this record on, whatever the budget; UINT64_MAX: nothing is held. Between lock
+ * and unlock. */
+void skv_log_hold(skv_log *log, uint64_t seqno);
 /* Last side file and as few files as possible; for a log without appenders. */
 skv_code skv_log_finish(skv_log *log, skv_error *err);
 

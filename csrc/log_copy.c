@@ -27,22 +27,67 @@ static skv_code tell(const skv_log_copy *copy, skv_code code, skv_error *err)
     return copy->log->poison_code;
 }
 
-skv_code skv_log_copy_create(const skv_log_copy_terms *terms, skv_log_copy **out, skv_error *err)
+static skv_code make(const skv_log_copy_terms *terms, skv_log_copy **out, skv_error *err)
 {
     skv_log_copy *copy = skv_alloc(sizeof *copy);
-    skv_code code;
-    *out = NULL;
+    *out = copy;
     if (!copy)
         return skv_fail(err, SKV_NO_MEMORY, "out of memory");
     copy->frame_last = terms->first_seqno - 1;
     skv_clock_raise(&copy->clock, terms->clock_ms);
-    code = skv_log_create(terms->dir, terms->store_id, terms->sizes, &copy->clock, &copy->log, err);
+    return skv_log_create(terms->dir, terms->store_id, terms->sizes, &copy->clock, &copy->log, err);
+}
+
+skv_code skv_log_copy_create(const skv_log_copy_terms *terms, skv_log_copy **out, skv_error *err)
+{
+    skv_log_copy *copy;
+    skv_code code = make(terms, &copy, err);
+    *out = NULL;
     if (code == SKV_OK)
         code = skv_log_found(copy->log, err);
     if (code == SKV_OK)
         code = skv_log_start(copy->log, terms->first_seqno, 0, err);
     if (code == SKV_OK)
         code = skv_log_sync_start(copy->log, err);
+    if (code != SKV_OK) {
+        skv_log_copy_free(copy);
+        return code;
+    }
+    *out = copy;
+    return SKV_OK;
+}
+
+static skv_code append_again(void *context, skv_position position, const skv_record *record, skv_error *err)
+{
+    skv_record same = *record;
+    (void)position, (void)err;
+    (void)skv_log_append(context, &same);
+    return SKV_OK;
+}
+
+/* As an open does: what no sync proves is written again, into the fresh segment. */
+static skv_code go_on(skv_log *log, const skv_log_found_tail *tail, skv_error *err)
+{
+    skv_code code = skv_log_start(log, tail->proven_seqno + 1, tail->tail_bytes, err);
+    if (code == SKV_OK && tail->tail_bytes)
+        code = skv_log_reserve(log, (size_t)tail->tail_bytes, err);
+    if (code == SKV_OK && tail->tail_bytes)
+        code = skv_log_visit_records(log, tail->proven_seqno + 1, tail->last_seqno, append_again, log, err);
+    return code == SKV_OK ? skv_log_sync_start(log, err) : code;
+}
+
+skv_code skv_log_copy_reopen(const skv_log_copy_terms *terms, uint64_t proof_seqno, skv_log_copy **out, skv_error *err)
+{
+    skv_log_copy *copy;
+    skv_log_found_tail tail;
+    skv_code code = make(terms, &copy, err);
+    *out = NULL;
+    if (code == SKV_OK)
+        code = skv_log_scan(copy->log, proof_seqno, &tail, err);
+    if (code == SKV_OK && tail.last_seqno != copy->frame_last)
+        code = skv_fail_at(err, SKV_CORRUPT, "log", 0, tail.last_seqno + 1, "the log changed while it was looked at");
+    if (code == SKV_OK)
+        code = go_on(copy->log, &tail, err);
     if (code != SKV_OK) {
         skv_log_copy_free(copy);
         return code;

@@ -26,6 +26,7 @@ skv_code skv_log_create(int dir, const uint8_t store_id[SKV_STORE_ID_BYTES], skv
     log->next_number = 1;
     log->mark_fd = -1;
     log->next_seqno = 1;
+    log->held_seqno = UINT64_MAX;
     memcpy(log->store_id, store_id, SKV_STORE_ID_BYTES);
     skv_mutex_create(&log->lock);
     *out = log;

@@ -36,10 +36,16 @@ static void keep(skv_log *log, skv_segment *segment)
     log->kept_segments++;
 }
 
+/* Nobody knows where one ends that is followed by a missing one. */
+static bool is_held(const skv_log *log, const skv_segment *segment)
+{
+    return log->held_seqno != UINT64_MAX && segment->last_seqno >= log->held_seqno;
+}
+
 /* Past the budget the oldest goes first. The newest stays, however large it is, unless nothing is to be retained. */
 static bool keeps_too_much(const skv_log *log)
 {
-    if (!log->kept || log->kept->readers)
+    if (!log->kept || log->kept->readers || is_held(log, log->kept))
         return false;
     return !log->retain_bytes || (log->kept_bytes > log->retain_bytes && log->kept->next);
 }
@@ -106,6 +112,11 @@ void skv_log_retain(skv_log *log, uint64_t bytes)
     log->retain_bytes = bytes;
     skv_unlock(&log->lock);
     skv_event_notify(&log->chore);
+}
+
+void skv_log_hold(skv_log *log, uint64_t seqno)
+{
+    log->held_seqno = seqno;
 }
 
 /* -- settling: the tending thread's --------------------------------------------------------------------------------- */

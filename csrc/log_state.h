@@ -46,6 +46,7 @@ struct skv_log {
     uint64_t kept_id, kept_seqno; /* the retained log begins with this segment and record; 0: nothing is retained */
     uint64_t kept_bytes, kept_segments;
     uint64_t retain_bytes; /* the budget */
+    uint64_t held_seqno;   /* retained from this record on, whatever the budget; UINT64_MAX: nothing is held */
     uint64_t want_bytes;   /* a reserve that no spare could serve */
     uint64_t next_bytes;   /* size of the next new segment */
     uint64_t next_number;

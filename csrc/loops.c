@@ -41,12 +41,18 @@ static void sweep_and_wait(skv_store *store, unsigned seen)
     skv_flush_wait_for_work(&store->parts, seen, rest);
 }
 
+/* Nobody writes to a store that is open readonly, so nothing presses; what it is, a backup or not, it stays. */
+static bool wants_no_flush(skv_store *store)
+{
+    return store->readonly && !atomic_load(&store->parts.flush_target);
+}
+
 void skv_run_flush(skv_store *store)
 {
     unsigned seen = skv_event_read(&store->parts.pressure.wanted), left = skv_event_read(&store->left);
     while (!atomic_load(&store->stopping)) {
         skv_error err;
-        skv_code code = skv_flush_step(&store->parts, &store->stopping, &err);
+        skv_code code = wants_no_flush(store) ? SKV_NOT_FOUND : skv_flush_step(&store->parts, &store->stopping, &err);
         if (code == SKV_NOT_FOUND)
             sweep_and_wait(store, seen);
         else if (code != SKV_OK)

@@ -75,11 +75,11 @@ skv_code skv_shard_reserve(skv_shard *shard, uint64_t bytes, skv_error *err);
 
 /* -- copying and checking -- */
 
-/* Write the shard as it is now to a new file, packed: what applying is under way is not in it. Readers and the applying
- * thread go on; only growing the map waits. name: of that file. FULL, IO, CORRUPT. */
-skv_code skv_shard_copy(skv_shard *shard, int fd, const char *name, skv_error *err);
-/* The shard of another store from now on. Durable on OK. */
-skv_code skv_shard_give(skv_shard *shard, const uint8_t store_id[SKV_STORE_ID_BYTES], skv_error *err);
+/* Which commit a transaction shows: equal numbers, equal content. */
+uint64_t skv_shard_txn_state(const skv_shard *shard, const skv_shard_txn *txn);
+/* The shard of another store from now on, which has applied what is said. Durable on OK. */
+skv_code skv_shard_give(skv_shard *shard, const uint8_t store_id[SKV_STORE_ID_BYTES], uint64_t applied_seqno,
+                        skv_error *err);
 /* Visit every record, in order, unverified, and prove that none is missing. What visit answers but OK ends it. */
 typedef skv_code (*skv_shard_visit)(void *context, const skv_record *record, skv_error *err);
 skv_code skv_shard_walk(skv_shard *shard, skv_shard_visit visit, void *context, skv_error *err);

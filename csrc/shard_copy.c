@@ -1,32 +1,21 @@
 /* L2 part (shard family). Copying a shard, and reading all of it. */
-#include <errno.h>
 #include <string.h>
 
 #include "shard_state.h"
 
-skv_code skv_shard_copy(skv_shard *shard, int fd, const char *name, skv_error *err)
+uint64_t skv_shard_txn_state(const skv_shard *shard, const skv_shard_txn *txn)
 {
-    skv_shard_txn *held; /* LMDB reads in a transaction of its own; this one keeps the map where it is */
-    skv_code code = skv_shard_read_begin(shard, &held, err);
-    int rc;
-    if (code != SKV_OK)
-        return code;
-    rc = shard->lmdb->env_copyfd2(shard->env, fd, MDB_CP_COMPACT);
-    skv_shard_read_end(shard, held);
-    if (rc == EIO && skv_os_free_bytes(fd) < SKV_PAGE_BYTES) /* a write that a full disk cuts short */
-        rc = ENOSPC;
-    if (rc > 0)
-        return skv_fail_errno(err, rc, name, "cannot write the copy of a shard: %s", strerror(rc));
-    return rc == 0 ? SKV_OK : skv_shard_fail(shard, rc, "copy the shard", err);
+    return shard->lmdb->txn_id((MDB_txn *)(uintptr_t)txn);
 }
 
-skv_code skv_shard_give(skv_shard *shard, const uint8_t store_id[SKV_STORE_ID_BYTES], skv_error *err)
+skv_code skv_shard_give(skv_shard *shard, const uint8_t store_id[SKV_STORE_ID_BYTES], uint64_t applied_seqno,
+                        skv_error *err)
 {
     skv_code code = skv_shard_apply_begin(shard, err);
     if (code != SKV_OK)
         return code;
     memcpy(shard->store_id, store_id, SKV_STORE_ID_BYTES);
-    return skv_shard_apply_commit(shard, shard->meta.applied_seqno, err);
+    return skv_shard_apply_commit(shard, applied_seqno, err);
 }
 
 static skv_code visit_next(skv_shard *shard, skv_slice *last, const skv_record *record, skv_error *err)

@@ -14,7 +14,9 @@ static skv_code fail_no_store(const skv_still *still, skv_error *err)
     return skv_fail(err, SKV_INVALID, "%s holds no store", still->path);
 }
 
-static skv_code open_still(skv_still *still, skv_error *err)
+typedef skv_code (*taking_lock)(int dir, const char *path, int *out, skv_error *err);
+
+static skv_code open_still(skv_still *still, taking_lock lock, skv_error *err)
 {
     skv_code code = skv_os_open_dir(still->path, &still->dir, err);
     if (code == SKV_IO && err->sys_errno == ENOENT)
@@ -23,11 +25,11 @@ static skv_code open_still(skv_still *still, skv_error *err)
         return skv_os_exists(still->dir, SKV_COPY_NAME) ? skv_home_refuse(still->dir, still->path, err)
                                                         : fail_no_store(still, err);
     if (code == SKV_OK)
-        code = skv_home_lock_still(still->dir, still->path, &still->lock_fd, err);
+        code = lock(still->dir, still->path, &still->lock_fd, err);
     return code == SKV_OK ? skv_manifest_peek(still->dir, &still->manifest, err) : code;
 }
 
-skv_code skv_still_open(const skv_lmdb *lmdb, const char *path, skv_still **out, skv_error *err)
+static skv_code hold(const skv_lmdb *lmdb, const char *path, taking_lock lock, skv_still **out, skv_error *err)
 {
     skv_still *still = skv_alloc(sizeof *still);
     skv_code code;
@@ -41,13 +43,23 @@ skv_code skv_still_open(const skv_lmdb *lmdb, const char *path, skv_still **out,
     memcpy(still->path, path, strlen(path));
     still->dir = still->lock_fd = -1;
     still->lmdb = lmdb;
-    code = open_still(still, err);
+    code = open_still(still, lock, err);
     if (code != SKV_OK) {
         skv_still_free(still);
         return code;
     }
     *out = still;
     return SKV_OK;
+}
+
+skv_code skv_still_open(const skv_lmdb *lmdb, const char *path, skv_still **out, skv_error *err)
+{
+    return hold(lmdb, path, skv_home_lock_still, out, err);
+}
+
+skv_code skv_still_open_to_extend(const skv_lmdb *lmdb, const char *path, skv_still **out, skv_error *err)
+{
+    return hold(lmdb, path, skv_home_lock, out, err);
 }
 
 void skv_still_free(skv_still *still)

@@ -19,6 +19,8 @@ typedef struct {
 
 /* Hold the directory. owned: skv_still_free. INVALID: there is no store; LOCKED, FORMAT, CORRUPT (the manifest), IO. */
 skv_code skv_still_open(const skv_lmdb *lmdb, const char *path, skv_still **out, skv_error *err);
+/* The same of one that will be written to: the directory is held as an open holds it. */
+skv_code skv_still_open_to_extend(const skv_lmdb *lmdb, const char *path, skv_still **out, skv_error *err);
 void skv_still_free(skv_still *still);
 /* Read and verify the log, as an open would; only the first time. */
 skv_code skv_still_read_log(skv_still *still, skv_error *err);

@@ -5,7 +5,7 @@
 #include <stdio.h>
 
 #include "bytes.h"
-#include "flush_path.h"
+#include "keep_path.h"
 #include "memory.h"
 #include "os.h"
 #include "replay_path.h"
@@ -191,7 +191,7 @@ static skv_code adopt_store(skv_store *store, const skv_options *options, skv_er
     if (code == SKV_OK && changed)
         code = skv_settings_store(store, &settings, err);
     if (code == SKV_OK)
-        skv_flush_retire(&store->parts);
+        skv_keep_retire(&store->parts);
     return code;
 }
 
@@ -216,6 +216,16 @@ static skv_code check_options(const skv_options *full, skv_error *err)
     return skv_settings_check(&full->settings, err);
 }
 
+/* What may be written to is no backup any more. Durable before the first write is. */
+static skv_code forget_origin(skv_store *store, skv_error *err)
+{
+    skv_code code;
+    if (!skv_os_exists(store->dir, SKV_ORIGIN_NAME))
+        return SKV_OK;
+    code = skv_os_remove(store->dir, SKV_ORIGIN_NAME, err);
+    return code == SKV_OK ? skv_os_sync_dir(store->dir, ".", err) : code;
+}
+
 static skv_code open_store(skv_store *store, const skv_options *options, skv_error *err)
 {
     skv_code code = open_root(store, options, err);
@@ -236,6 +246,8 @@ static skv_code open_store(skv_store *store, const skv_options *options, skv_err
         code = skv_os_remove(store->dir, SKV_BIRTH_NAME, err);
     if (code == SKV_OK)
         code = skv_os_remove(store->dir, SKV_COPY_NAME, err);
+    if (code == SKV_OK && !store->readonly)
+        code = forget_origin(store, err);
     return code;
 }
 
@@ -341,7 +353,7 @@ skv_code skv_close(skv_store *store, skv_error *err)
         return SKV_OK;
     while (store->parts.snapshots)
         skv_snapshot_end(store->parts.snapshots);
-    skv_flush_retire(&store->parts);
+    skv_keep_retire(&store->parts);
     code = skv_log_finish(store->parts.log, err);
     free_parts(store);
     return code;

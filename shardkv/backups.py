@@ -1,4 +1,4 @@
-"""Backups: a copy of the store in another directory, made while it is used."""
+"""Backups: a copy of the store in another directory, made while it is used, and kept up with it."""
 
 from __future__ import annotations
 
@@ -11,8 +11,11 @@ from dataclasses import dataclass
 
 from shardkv._native import Copy, Engine
 from shardkv.errors import InvalidError
+from shardkv.options import check_int
 
 Progress = Callable[[int, int], None]
+PIECES_PER_S = 8
+PIECE_BYTES_MAX = 8 << 20
 
 
 @dataclass(frozen=True)
@@ -23,11 +26,15 @@ class BackupInfo:
         seqno: it holds every record up to this one, and none after it.
         bytes: written.
         seconds: that it took.
+        since: a backup that was there already ended with this seqno and was brought up to date; None: all was copied.
+        kept_shards: that an earlier, unfinished attempt had copied.
     """
 
     seqno: int
     bytes: int
     seconds: float
+    since: int | None = None
+    kept_shards: int = 0
 
 
 class Backups:
@@ -39,30 +46,70 @@ class Backups:
     def _live(self) -> Engine: ...
 
     def backup(
-        self, dest: str | os.PathLike[str], *, progress: Progress | None = None
+        self,
+        dest: str | os.PathLike[str],
+        *,
+        progress: Progress | None = None,
+        max_bytes_per_s: int | None = None,
     ) -> BackupInfo:
-        """Copy the store into another directory, where it is a store of its own.
+        """Copy the store into another directory, or bring the backup there up to date.
 
-        It holds everything that was appended before the call, up to one moment during it, and batches whole. Every
-        record's checksum is verified on the way.
+        The result is a store of its own. It holds everything that was appended before the call, up to one moment during
+        it, and batches whole. Every record's checksum is verified on the way.
+
+        A backup of this store that is at dest already grows by the log alone, as long as the store's log reaches back
+        to its end (`retain_log_bytes`) and nobody has opened it for writing. Its shards stay as they are, so `restore`
+        can go back to any moment since they were copied.
 
         Args:
-            dest: a directory that is new, empty, or holds an unfinished copy; its parent must exist.
-            progress: called between pieces with bytes done and bytes in all, of the original. What it raises ends the
-                backup and removes what was copied.
-        Raises: InvalidError (dest holds a store, or lies inside this one); FormatError (it holds something else);
-            LockedError (another backup is writing it); CorruptionError (this store is damaged); FullError; DiskError;
-            ClosedError. Then there is no copy.
+            dest: a directory that is new or empty, or holds an unfinished copy or a backup of this store; its parent
+                must exist.
+            progress: called between pieces with bytes done and bytes in all. What it raises ends the backup.
+            max_bytes_per_s: write no more than this, on average over a second or so. None: as fast as it goes.
+        Raises: LogGoneError (the log does not reach back to the end of the backup at dest: make a new one elsewhere);
+            InvalidError (dest holds another store, or lies inside this one); FormatError (it holds something else);
+            LockedError (somebody is writing it, or has it open); CorruptionError (this store or the backup is damaged);
+            FullError; DiskError; ClosedError. Then a first copy is no store yet: the shards that are whole stay for the
+            next attempt, which goes on with them as long as the log reaches back to them; when none is whole, or this
+            store is damaged, all is removed. A backup that was there stays one, with what it had and maybe some of what
+            was to come.
         Durability: when this returns, all of it.
-        Threads: writers and readers go on; a shard whose map must grow waits until it is copied, and so does close.
-        Cost: reads every shard twice, writes it once, packed; the log is kept from here on until this returns.
+        Threads: writers, readers and flushes go on.
+        Cost: all of it: reads and writes every shard once, packed, and the log from here on, which is kept until this
+            returns. An increment: reads the log of dest, then reads and writes what came since.
         """
         began = time.monotonic()
         engine = self._live()
         name = absolute(dest)
         refuse_inside(self.path, name)
+        pace = Pace(max_bytes_per_s)
         engine.wait(engine.last_seqno())
-        return finish(Copy.of(engine, name), progress, began)
+        return finish(Copy.backup_of(engine, name), progress, began, pace)
+
+
+class Pace:
+    """An upper bound of bytes per second: who was quick rests, who was slow has no credit."""
+
+    def __init__(self, max_bytes_per_s: int | None) -> None:
+        if max_bytes_per_s is not None:
+            check_int("max_bytes_per_s", max_bytes_per_s, 1 << 50, least=1)
+        self._rate = max_bytes_per_s
+        self._due = time.monotonic()
+        self._written = 0
+
+    @property
+    def piece_bytes(self) -> int:
+        """How much to write at once; 0: whatever is best."""
+        return 0 if self._rate is None else min(self._rate // PIECES_PER_S + 1, PIECE_BYTES_MAX)
+
+    def rest(self, written: int) -> None:
+        """Wait until so many bytes in all may have been written."""
+        if self._rate is None:
+            return
+        now = time.monotonic()
+        self._due = max(self._due + (written - self._written) / self._rate, now)
+        self._written = written
+        time.sleep(self._due - now)
 
 
 def absolute(path: str | os.PathLike[str]) -> str:
@@ -76,16 +123,18 @@ def absolute(path: str | os.PathLike[str]) -> str:
 
 
 def refuse_inside(path: str, dest: str) -> None:
-    """Raise InvalidError when dest lies in the directory of a store."""
+    """Raise InvalidError when dest is, or lies in, the directory of a store."""
     inside, outside = os.path.realpath(dest), os.path.realpath(path)
-    if inside != outside and os.path.commonpath((inside, outside)) == outside:
+    if os.path.commonpath((inside, outside)) == outside:
         raise InvalidError(f"{dest} lies inside the store {path}; a copy needs a place of its own")
 
 
-def finish(copy: Copy, progress: Progress | None, began: float) -> BackupInfo:
-    """Make all pieces of a copy; whatever ends it early removes it."""
+def finish(copy: Copy, progress: Progress | None, began: float, pace: Pace) -> BackupInfo:
+    """Make all pieces of a copy."""
     with contextlib.closing(copy):
-        while copy.next():
+        while copy.next(pace.piece_bytes):
             if progress is not None:
                 progress(copy.done, copy.total)
-        return BackupInfo(copy.seqno, copy.bytes, time.monotonic() - began)
+            pace.rest(copy.bytes)
+        seconds = time.monotonic() - began
+        return BackupInfo(copy.seqno, copy.bytes, seconds, copy.since, copy.kept_shards)

@@ -94,7 +94,7 @@ class Registry:
             if self._open.get(shared.place) is not shared:
                 return  # opened and closed once more meanwhile: that close was quicker
             try:
-                if flush:
+                if flush and not shared.engine.options.readonly:
                     shared.engine.flush()
             finally:
                 self._drop(shared)

@@ -1,4 +1,4 @@
-"""Restoring: a store that nobody has open, copied to a new place, as it was at some seqno."""
+"""Stores that nobody has open: restored to a new place as they were at some seqno, or backed up."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 import time
 
 from shardkv._native import Copy
-from shardkv.backups import BackupInfo, Progress, absolute, finish, refuse_inside
+from shardkv.backups import BackupInfo, Pace, Progress, absolute, finish, refuse_inside
 from shardkv.options import check_int
 
 
@@ -25,7 +25,8 @@ def restore(
         src: the backup.
         dst: a directory that is new, empty, or holds an unfinished copy; its parent must exist.
         until: a seqno: what was written after it is left out, and what was synced together with that is, too, since
-            it may be of one batch. From the newest record that a shard holds to the last of the log.
+            it may be of one batch. From the newest record that a shard may hold to the last of the log: of a backup,
+            from when it was first made to its last increment.
         progress: as for `Store.backup`.
     Returns: BackupInfo; its `seqno` says which record is the last, `until` or one before it.
     Raises: InvalidError (no store at src; a store at dst; until, with the range that can be had); LockedError (either
@@ -37,4 +38,22 @@ def restore(
     if until is not None:
         check_int("until", until, (1 << 56) - 1, least=0)
     refuse_inside(source, dest)
-    return finish(Copy.from_closed(source, dest, until), progress, began)
+    return finish(Copy.from_closed(source, dest, until), progress, began, Pace(None))
+
+
+def backup_closed(
+    src: str | os.PathLike[str],
+    dest: str | os.PathLike[str],
+    *,
+    progress: Progress | None = None,
+    max_bytes_per_s: int | None = None,
+) -> BackupInfo:
+    """Do what `Store.backup` does for a store that nobody has open, and write nothing to it.
+
+    Raises: as `Store.backup`; InvalidError (no store at src); LockedError (it is open).
+    """
+    began = time.monotonic()
+    source, name = absolute(src), absolute(dest)
+    refuse_inside(source, name)
+    pace = Pace(max_bytes_per_s)
+    return finish(Copy.backup_of_closed(source, name), progress, began, pace)

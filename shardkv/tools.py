@@ -19,6 +19,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 import shardkv
+from shardkv.restoring import backup_closed
 
 DAMAGED, NOT_DONE = 1, 2
 as_json = click.option("--json", "as_json", is_flag=True, help="Say it in JSON.")
@@ -85,26 +86,32 @@ def check(path: str, pages: bool, as_json: bool) -> None:
     sys.exit(0 if report.ok else DAMAGED)
 
 
-def copy(path: str, dest: str, until: int | None, as_json: bool) -> None:
-    """Copy a store and say what the copy holds."""
-    with bar("copying") as progress:
-        info = shardkv.restore(path, dest, until=until, progress=progress)
+def say_copied(dest: str, info: shardkv.BackupInfo, as_json: bool) -> None:
+    """Say what a copy holds."""
     if as_json:
         say_json(dataclasses.asdict(info))
-    else:
-        click.echo(
-            f"{dest} holds all up to seqno {info.seqno}: {info.bytes} bytes, {info.seconds:.1f} s"
-        )
+        return
+    took = f"{info.bytes} bytes, {info.seconds:.1f} s"
+    grown = "" if info.since is None else f", grown from {info.since}"
+    click.echo(f"{dest} holds all up to seqno {info.seqno}{grown}: {took}")
 
 
 @tools.command()
 @path_argument
 @dest_argument
+@click.option(
+    "--max-bytes-per-s", type=click.IntRange(min=1), help="Write no more than so many bytes/s."
+)
 @as_json
 @telling
-def backup(path: str, dest: str, as_json: bool) -> None:
-    """Copy the store at PATH, which nobody has open, to DEST. An open one is copied by its program: store.backup."""
-    copy(path, dest, None, as_json)
+def backup(path: str, dest: str, max_bytes_per_s: int | None, as_json: bool) -> None:
+    """Back up the store at PATH, which nobody has open, to DEST, or bring the backup there up to date.
+
+    An open store is backed up by its program: store.backup.
+    """
+    with bar("copying") as progress:
+        info = backup_closed(path, dest, progress=progress, max_bytes_per_s=max_bytes_per_s)
+    say_copied(dest, info, as_json)
 
 
 @tools.command()
@@ -117,7 +124,9 @@ def backup(path: str, dest: str, as_json: bool) -> None:
 @telling
 def restore(path: str, dest: str, until: int | None, as_json: bool) -> None:
     """Make a store at DEST of the backup at PATH, which stays as it is."""
-    copy(path, dest, until, as_json)
+    with bar("copying") as progress:
+        info = shardkv.restore(path, dest, until=until, progress=progress)
+    say_copied(dest, info, as_json)
 
 
 def text_of(data: bytes) -> str:

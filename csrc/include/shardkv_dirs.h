@@ -12,21 +12,29 @@ typedef struct skv_ship skv_ship;
 
 /* -- copying -------------------------------------------------------------------------------------------------------- */
 
-/* seqno: of the newest record in the copy, 0 while it is not known. bytes: written. done of total: of the original. */
+/* seqno: of the newest record in the copy, 0 while it is not known. bytes: written. done of total: of the original.
+ * increment: what was there ended at `since` and grows. kept_shards: of an earlier attempt. */
 typedef struct {
-    uint64_t seqno, bytes, done, total;
+    uint64_t seqno, bytes, done, total, since;
+    uint32_t increment, kept_shards;
 } skv_copy_progress;
-/* Begin to copy the store, as it goes on, into a directory that is new, empty, or holds an unfinished copy; the copy gets
- * this lineage, or none. owned: skv_copy_free, before its store. NULL: io->error says why: INVALID (there is a store), FORMAT (there is something else),
- * LOCKED, FULL, IO, CLOSED. */
+/* Begin to copy the store, as it goes on, into a directory that is new, empty, or holds an unfinished copy: one of this very
+ * store is gone on with. The copy gets this lineage, or none. owned: skv_copy_free, before its store. NULL: io->error says why:
+ * INVALID (there is a store), FORMAT (there is something else), LOCKED, FULL, IO, CLOSED. */
 skv_copy *skv_copy_open(skv_store *store, const char *path, const char *lineage, size_t lineage_bytes, skv_io *io);
-/* The same from a store that nobody has open, to which nothing is written, with what it held after `until`, or after the last
- * whole frame before that: a frame may be a batch. INVALID also: the shards have more, or the log ends before. */
+/* The same for a backup: one of this very store that is there already grows by what was written since, at its end, whole frames
+ * at a time. INVALID also: there is a store that is no backup of this one; LOG_GONE: the log does not reach back to its end. */
+skv_copy *skv_backup_open(skv_store *store, const char *path, skv_io *io);
+/* The same of a store that nobody has open, to which nothing is written. */
+skv_copy *skv_backup_open_still(const skv_lmdb *lmdb, const char *from, const char *path, skv_io *io);
+/* A copy of a store that nobody has open, with what it held after `until`, or after the last whole frame before that: a frame
+ * may be a batch. INVALID also: the shards have more, or the log ends before. */
 skv_copy *skv_restore_open(const skv_lmdb *lmdb, const char *from, const char *path, uint64_t until, skv_io *io);
-/* The next piece, a shard or a stretch of the log. AGAIN: there is more. OK: the copy is a store, durable, with everything
- * up to out->seqno. One thread at a time. FULL, IO, CORRUPT (the original), CLOSED. */
-skv_code skv_copy_next(skv_copy *copy, skv_copy_progress *out, skv_io *io);
-/* A copy that was not finished is removed. */
+/* The next piece, of about `bytes` (0: some MiB). AGAIN: there is more. OK: the copy is a store, durable, with everything up to
+ * out->seqno. One thread at a time. FULL, IO, CORRUPT (the original), CLOSED. */
+skv_code skv_copy_next(skv_copy *copy, uint64_t bytes, skv_copy_progress *out, skv_io *io);
+/* What an unfinished copy of an open store has by then stays, to be gone on with, once it is a whole shard and unless the original
+ * is damaged; else it is removed. An increment stays as far as it came. */
 void skv_copy_free(skv_copy *copy);
 
 /* -- checking ------------------------------------------------------------------------------------------------------- */

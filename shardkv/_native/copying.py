@@ -13,19 +13,46 @@ from shardkv._native.lmdb import find_lmdb_module, load_lmdb
 
 
 class Copy:
-    """A copy under way. One thread at a time. One that is closed before it was finished is removed.
+    """A copy under way. One thread at a time.
 
     Attributes:
         seqno: newest record in the copy; 0 while it is not known.
         bytes: written so far.
         done, total: how far it is, in bytes of the original.
+        since: where the backup ended that grows; None when all is copied.
+        kept_shards: of an earlier attempt.
     """
 
     def __init__(self, pointer: Any, *kept: Any) -> None:
         self._pointer = owned(pointer, lib.skv_copy_free, *kept)
         self._ws = Workspace()
         self._progress = ffi.new("skv_copy_progress *")
-        self.seqno = self.bytes = self.done = self.total = 0
+        self.seqno = self.bytes = self.done = self.total = self.kept_shards = 0
+        self.since: int | None = None
+
+    @classmethod
+    def backup_of(cls, engine: Handle, path: str) -> Self:
+        """Begin to back up an open store: all of it, or what the backup at the path lacks.
+
+        Raises: as of; LogGoneError (the log does not reach back to the backup's end).
+        """
+        ws = Workspace()
+        pointer = lib.skv_backup_open(engine.handle, os.fsencode(path), ws.c)
+        if pointer == ffi.NULL:
+            raise error_from(ws.c.error)
+        return cls(pointer, engine.handle, engine.lmdb)
+
+    @classmethod
+    def backup_of_closed(cls, source: str, path: str) -> Self:
+        """The same of a store that nobody has open; nothing is written to it.
+
+        Raises: as backup_of; LockedError (the source is open); CorruptionError.
+        """
+        ws, lmdb = Workspace(), load_lmdb(find_lmdb_module())
+        pointer = lib.skv_backup_open_still(lmdb, os.fsencode(source), os.fsencode(path), ws.c)
+        if pointer == ffi.NULL:
+            raise error_from(ws.c.error)
+        return cls(pointer, lmdb)
 
     @classmethod
     def of(cls, engine: Handle, path: str, lineage: bytes = b"") -> Self:
@@ -52,18 +79,19 @@ class Copy:
             raise error_from(ws.c.error)
         return cls(pointer, lmdb)
 
-    def next(self) -> bool:
-        """Copy the next piece; False when the copy is finished, durable, and a store.
+    def next(self, piece_bytes: int = 0) -> bool:
+        """Copy the next piece, of about so many bytes (0: some MiB); False when the copy is a store, and durable.
 
         Raises: FullError, DiskError, CorruptionError (the original is damaged), ClosedError.
         """
-        code = lib.skv_copy_next(self._pointer, self._progress, self._ws.c)
+        code = lib.skv_copy_next(self._pointer, piece_bytes, self._progress, self._ws.c)
         if code not in (0, AGAIN):
             raise error_from(self._ws.c.error)
         at = self._progress
         self.seqno, self.bytes, self.done, self.total = at.seqno, at.bytes, at.done, at.total
+        self.since, self.kept_shards = at.since if at.increment else None, at.kept_shards
         return bool(code == AGAIN)
 
     def close(self) -> None:
-        """Let go; what is not finished is removed."""
+        """Let go. What is not finished stays for the next attempt as far as it is of use to it, else it is removed."""
         ffi.release(self._pointer)

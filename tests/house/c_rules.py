@@ -16,7 +16,7 @@ LEVELS = {
     "the clock": "clock",
     "what parts tell": "notify",
     "parts": """ring segment log log_state log_pool log_sync log_scan log_find log_read log_walk
-        log_retire log_copy log_cursor log_frames mark manifest pressure admission
+        log_retire log_copy log_cursor log_frames mark manifest origin pressure admission
         shard shard_state shard_read shard_apply shard_copy
         acks""",
     "parts that point into the log": "run index index_state index_order index_count",
@@ -24,9 +24,9 @@ LEVELS = {
     "what a path is handed": "parts",
     "what a path asks": "condition",
     "paths": "write_path snapshot replay_path copy_path ship_path",
-    "paths that take another": "read_path scan_path flush_path batch",
-    "paths that take two": "atomic_path sweep_path",
-    "house": "home still store settings loops",
+    "paths that take another": "read_path scan_path keep_path batch",
+    "paths that take two": "atomic_path sweep_path flush_path",
+    "house": "home still store settings loops copying increment",
     "contract": """api_read api_write api_expiry api_atomic api_changes api_stats api_notify
         api_copy api_check api_peers""",
 }
@@ -36,6 +36,7 @@ FAMILIES = (
     """segment log log_state log_pool log_sync log_scan log_find log_read log_walk log_retire log_copy
         log_cursor log_frames mark""",
     "shard shard_state shard_read shard_apply shard_copy",
+    "manifest origin",
     LEVELS["parts that point into the log"],
     LEVELS["house"],
 )

@@ -145,12 +145,14 @@ def test_a_directory_that_is_not_empty_is_refused_and_not_touched(
 
 
 def test_a_store_is_never_written_over(store: shardkv.Store, tmp_path: Path) -> None:
-    store.backup(tmp_path / "copy")
-    for dest in (tmp_path / "copy", tmp_path / "store"):
-        with pytest.raises(shardkv.InvalidError, match="holds a store already"):
-            store.backup(dest)
-    with shardkv.open(tmp_path / "copy") as copy:
-        assert dict(copy) == {}
+    with shardkv.open(tmp_path / "other") as other:
+        other[b"a"] = b"other's"
+    with pytest.raises(shardkv.InvalidError, match="holds a store already"):
+        store.backup(tmp_path / "other")
+    with pytest.raises(shardkv.InvalidError, match="inside the store"):
+        store.backup(tmp_path / "store")
+    with shardkv.open(tmp_path / "other") as other:
+        assert dict(other) == {b"a": b"other's"}
 
 
 def test_a_place_inside_the_store_is_refused(store: shardkv.Store, tmp_path: Path) -> None:
@@ -184,7 +186,7 @@ class StopError(Exception):
 
 @pytest.mark.parametrize("pieces", [1, 2, 3, 4])
 @pytest.mark.parametrize("made_before", [False, True])
-def test_a_backup_that_is_ended_early_leaves_nothing(
+def test_a_backup_that_is_ended_early_is_no_store_and_is_gone_on_with(
     store: shardkv.Store, tmp_path: Path, pieces: int, made_before: bool
 ) -> None:
     fill(store)
@@ -203,10 +205,27 @@ def test_a_backup_that_is_ended_early_leaves_nothing(
 
     with pytest.raises(StopError):
         store.backup(tmp_path / "copy", progress=progress)
-    assert (tmp_path / "copy").exists() == made_before
-    store.backup(tmp_path / "copy")
+    with pytest.raises(shardkv.FormatError, match="not finished"):
+        shardkv.open(tmp_path / "copy")
+    assert store.backup(tmp_path / "copy").kept_shards == min(pieces, len(store.stats().shards))
     with shardkv.open(tmp_path / "copy") as copy:
         assert entries(copy) == entries(store)
+
+
+def test_a_backup_without_a_whole_shard_leaves_nothing(
+    store: shardkv.Store, tmp_path: Path
+) -> None:
+    for n in range(3000):
+        store.put(b"%d" % n, bytes(100), ack="memory")
+    store.flush()
+
+    def progress(done: int, total: int) -> None:
+        assert done > 0
+        raise StopError
+
+    with pytest.raises(StopError):
+        store.backup(tmp_path / "copy", progress=progress, max_bytes_per_s=100_000)
+    assert not (tmp_path / "copy").exists()
 
 
 def test_progress_grows_up_to_the_whole(store: shardkv.Store, tmp_path: Path) -> None:
@@ -228,7 +247,7 @@ def test_what_a_killed_backup_left_is_no_store_and_is_made_again(
     for name in ("COPYING", "LOCK", "shards/0000/data.mdb", "log/MARK"):
         (copy / name).write_bytes(b"half")
     for create in (True, False):
-        with pytest.raises(shardkv.FormatError, match="not finished, and worth nothing"):
+        with pytest.raises(shardkv.FormatError, match="not finished, and no store"):
             shardkv.open(copy, create=create)
     store.backup(copy)
     with shardkv.open(copy) as opened:

@@ -63,6 +63,24 @@ def test_backup_and_restore_copy(path: Path, tmp_path: Path) -> None:
         assert store.namespace("hidden")["key"] == 1
 
 
+def test_backup_again_brings_it_up_to_date(path: Path, tmp_path: Path) -> None:
+    backup = tmp_path / "backup"
+    assert run("backup", path, backup, "--max-bytes-per-s", 10_000_000).exit_code == 0
+    with shardkv.open(path, retain_log_bytes=1 << 20) as store:
+        store[b"c"] = b"three"
+    assert "seqno 6, grown from 5" in run("backup", path, backup).stdout
+    assert json.loads(run("backup", path, backup, "--json").stdout)["since"] == 6
+    assert run("dump", backup, "--keys").stdout == "b'a'\nb'b'\nb'c'\n"
+    with shardkv.open(path) as store:
+        store[b"d"] = b"four"
+    assert run("backup", path, backup).exit_code == 0
+    with shardkv.open(backup) as store:
+        assert len(store) == 4
+    told = run("backup", path, backup)
+    assert told.exit_code == 2
+    assert "was written to since" in told.stderr
+
+
 def test_what_cannot_be_done_exits_with_2_and_says_why(path: Path, tmp_path: Path) -> None:
     with shardkv.open(path):
         found = run("check", path)
