@@ -35,6 +35,7 @@ PREFIX = "ycsb-"
 #: Files beside the records of one copy: logs, tables that are being rewritten, half-filled pages.
 SPACE_FACTOR = 2.5
 SPARE_BYTES = 512 << 20
+KEY_STEP = 1 << 16
 SHOWN = ("p50_us", "p99_us", "p999_us", "max_us")
 ONE_LOOP = "shardkv.aio alone; the other engines have threads only"
 
@@ -156,7 +157,7 @@ def _loaded(harness: Harness, name: str) -> Path:
         setup = Setup(Durability.MEMORY, cache_bytes=plan.cache_bytes)
         with open_engine(name, path, setup) as engine:
             session = engine.session()
-            for batch in _values(plan.integrity).batches(_keys(plan.records)):
+            for batch in _values(plan.integrity).batches(_keys(plan.records)[: plan.records]):
                 session.put_many(batch)
             session.close()
             engine.sync()
@@ -171,12 +172,17 @@ def _job(workload: Workload, size: Size, integrity: bool) -> Job:
     return Job(workload, its_streams, table)
 
 
-@functools.lru_cache(maxsize=2)
 def _keys(count: int) -> list[bytes]:
+    """Return at least `count` keys: turns with a few inserts more or less share one list."""
+    return _rounded_keys(-(-count // KEY_STEP) * KEY_STEP)
+
+
+@functools.lru_cache(maxsize=2)
+def _rounded_keys(count: int) -> list[bytes]:
     return keys(count)
 
 
-@functools.lru_cache(maxsize=2)
+@functools.lru_cache(maxsize=4)  # one for each number of clients
 def _streams(workload: Workload, size: Size) -> list[Stream]:
     return streams(workload, size)
 

@@ -158,7 +158,8 @@ def test_a_checked_record_is_found_out_when_a_byte_a_field_or_the_key_is_wrong()
     changed_places = record[100:200] + record[:100] + record[200:]
     flipped = record[:555] + bytes([record[555] ^ 1]) + record[556:]
     others = values.inserted(other, 0)
-    for found in (None, record[:-1], flipped, others, changed_places, torn, bytes(RECORD_BYTES)):
+    lengths = (record[:-1], record + b"x")
+    for found in (None, *lengths, flipped, others, changed_places, torn, bytes(RECORD_BYTES)):
         with pytest.raises(Damaged):
             check(key, found)
 
