@@ -51,12 +51,14 @@ class Setup:
         shards: shard count, for engines that have shards; None keeps the default.
         cache_bytes: memory for the engine's own cache of what it read, for engines that have one;
             LSM engines then also get Bloom filters. None keeps the defaults.
+        record_bytes: how large most records are, for engines whose layout has to fit; None is small.
     """
 
     durability: Durability
     budget_bytes: int | None = None
     shards: int | None = None
     cache_bytes: int | None = None
+    record_bytes: int | None = None
 
 
 @dataclass(frozen=True)

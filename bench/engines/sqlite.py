@@ -11,8 +11,21 @@ from bench.engines import Durability, Engine, Pairs, Session, Setup
 
 BUSY_SECONDS = 60.0
 UPSERT = "INSERT OR REPLACE INTO kv VALUES (?, ?)"
+SMALLEST_PAGE, LARGEST_PAGE = 4096, 65536
+ROW_BYTES = 16  #: beside key and value
 FROM = "SELECT k, v FROM kv WHERE k >= ? ORDER BY k LIMIT ?"
 SYNCHRONOUS = {Durability.DISK: "FULL", Durability.GROUP: "NORMAL", Durability.MEMORY: "OFF"}
+
+
+def page_bytes(record_bytes: int) -> int:
+    """Return the smallest size of pages, 4 KiB or more, that holds such records without overflow pages.
+
+    Source: sqlite.org/fileformat2.html, section 1.6: what of a row an index page keeps.
+    """
+    page = SMALLEST_PAGE
+    while page < LARGEST_PAGE and (page - 12) * 64 // 255 - 23 < record_bytes + ROW_BYTES:
+        page *= 2
+    return page
 
 
 def sync_log(database: Path) -> None:
@@ -20,7 +33,8 @@ def sync_log(database: Path) -> None:
     try:
         log = os.open(f"{database}-wal", os.O_RDONLY)
     except FileNotFoundError:
-        return  # the last connection that closed took everything out of it, and synced
+        database.stat()  # a database without a log: its last connection took all out of it, and synced
+        return
     try:
         os.fdatasync(log)
     finally:
@@ -41,6 +55,7 @@ class SqliteEngine(Engine):
         super().__init__(path, setup)
         self._file = path / "store.db"
         self._db = self._connect()
+        self._db.execute(f"PRAGMA page_size = {page_bytes(setup.record_bytes or 0)}")
         self._db.execute("PRAGMA journal_mode = WAL")
         self._db.execute("CREATE TABLE IF NOT EXISTS kv (k BLOB PRIMARY KEY, v BLOB) WITHOUT ROWID")
 

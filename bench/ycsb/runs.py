@@ -35,6 +35,7 @@ PREFIX = "ycsb-"
 #: Files beside the records of one copy: logs, tables that are being rewritten, half-filled pages.
 SPACE_FACTOR = 2.5
 SPARE_BYTES = 512 << 20
+KEY_BYTES = 23
 KEY_STEP = 1 << 16
 SHOWN = ("p50_us", "p99_us", "p999_us", "max_us")
 ONE_LOOP = "shardkv.aio alone; the other engines have threads only"
@@ -126,7 +127,7 @@ def _turn(
     plan = harness.plan.ycsb
     loaded = _loaded(harness, name)
     job = _job(workload, Size(plan.records, plan.operations, clients.count), plan.integrity)
-    setup = Setup(level, cache_bytes=plan.cache_bytes)
+    setup = _setup(level, plan)
     with harness.directory() as path:
         shutil.copytree(loaded, path, dirs_exist_ok=True)
         os.sync()
@@ -142,6 +143,10 @@ def _turn(
     return metrics(outcome, workload.kinds)
 
 
+def _setup(level: Durability, plan: YcsbPlan) -> Setup:
+    return Setup(level, cache_bytes=plan.cache_bytes, record_bytes=KEY_BYTES + RECORD_BYTES)
+
+
 def _run(engine: Engine, job: Job, plan: YcsbPlan, clients: Clients) -> Outcome:
     pace = Pace(plan.warm_seconds, plan.seconds, plan.rate)
     if clients.on_loop:
@@ -154,7 +159,7 @@ def _loaded(harness: Harness, name: str) -> Path:
     plan, path = harness.plan.ycsb, harness.scratch / f"ycsb-{name}"
     if not path.exists():
         path.mkdir()
-        setup = Setup(Durability.MEMORY, cache_bytes=plan.cache_bytes)
+        setup = _setup(Durability.MEMORY, plan)
         with open_engine(name, path, setup) as engine:
             session = engine.session()
             for batch in _values(plan.integrity).batches(_keys(plan.records)[: plan.records]):

@@ -20,6 +20,7 @@ from bench.engines import (
     open_engine,
 )
 from bench.engines.behind import synced_behind
+from bench.engines.sqlite import page_bytes
 from bench.result import Unavailable
 
 ORDERED = [name for name in ENGINES if name not in {"diskcache", "dbm"}]
@@ -107,6 +108,21 @@ def test_who_has_no_asyncio_interface_says_so(tmp_path: Path) -> None:
     with opened("sqlite3", tmp_path) as engine:
         with pytest.raises(Unavailable, match="sqlite3 has no asyncio interface"):
             engine.on_loop()
+
+
+def test_sqlite_keeps_large_records_out_of_overflow_pages(tmp_path: Path) -> None:
+    assert [page_bytes(size) for size in (116, 900, 1023, 3000, 10**6)] == [
+        4096,
+        4096,
+        8192,
+        16384,
+        65536,
+    ]
+    pairs = [(b"%023d" % number, bytes(1000)) for number in range(400)]
+    with open_engine("sqlite3", tmp_path, Setup(Durability.MEMORY, record_bytes=1023)) as engine:
+        engine.session().put_many(pairs)
+        engine.flush()
+    assert (tmp_path / "store.db").stat().st_size < 400 * 2000
 
 
 @pytest.mark.parametrize("durability", Durability)
