@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 import statistics
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -30,6 +31,7 @@ UNITS = {
     "max_ms": "ms",
     "device_per_byte": "B/B",
 }
+_FIGURES = re.compile(r"\[[-+\d.eE,\s]+\]")  # a list of numbers, over many lines
 COLOURS = {
     "reach": "green",
     "pass": "green",
@@ -165,7 +167,11 @@ def as_json(
         "absent": installed.absent,
         "rows": [_row_json(row) for row in rows],
     }
-    return json.dumps(found, indent=1) + "\n"
+    return _FIGURES.sub(_in_one_line, json.dumps(found, indent=1)) + "\n"
+
+
+def _in_one_line(figures: re.Match[str]) -> str:
+    return " ".join(figures[0].split())
 
 
 def _row_json(row: RowResult) -> dict[str, object]:

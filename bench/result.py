@@ -49,14 +49,15 @@ class Series:
 
     @classmethod
     def of(cls, engine: str, variant: str, turns: Sequence[Turn | Traced]) -> Series:
-        """Turn rows into columns."""
+        """Turn rows into columns; keep the curves of the turn that is the median by its first metric."""
         traced = [turn if isinstance(turn, Traced) else Traced(turn, ()) for turn in turns]
         names = traced[0].turn
+        ordered = sorted(traced, key=lambda one: one.turn[next(iter(names))])
         return cls(
             engine,
             variant,
             {name: tuple(one.turn[name] for one in traced) for name in names},
-            tuple(curve for one in traced for curve in one.curves),
+            ordered[(len(ordered) - 1) // 2].curves,
         )
 
 

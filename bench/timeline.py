@@ -47,7 +47,7 @@ class Timeline:
         }
         at = tuple(round((number + 1) * STEP_NS / 1e9, 1) for number in range(len(steps)))
         return tuple(
-            Curve(name, "s", at, tuple(figure(spans) for spans in steps))
+            Curve(name, "s", at, tuple(round(figure(spans), 1) for spans in steps))
             for name, figure in figures.items()
         )
 

@@ -28,7 +28,6 @@ class ShardkvEngine(Engine):
         self._durable = setup.durability is Durability.DISK
         self._ack: Literal["disk", "memory"] = "disk" if self._durable else "memory"
         self.store = shardkv.open(path, ack=self._ack, **chosen)
-        self._flushes = 0
 
     def session(self) -> Session:
         put = self.store.put if self._durable else self.store.submit

@@ -70,8 +70,10 @@ def test_a_variant_is_judged_by_another_variant_of_the_same_engine() -> None:
 def test_what_a_turn_measured_along_the_way_goes_into_the_result_file() -> None:
     curve = Curve("per_s", "s", (0.0, 1.0), (5.0, 6.0))
     row = RowResult("6", "", (Series("shardkv", "", {"per_s": (5.5,)}, (curve,)),))
-    told = json.loads(report.as_json([row], {}, QUICK, installed.Installed(), Noise()))
+    text = report.as_json([row], {}, QUICK, installed.Installed(), Noise())
+    told = json.loads(text)
     (one,) = told["rows"][0]["series"]
+    assert '"x": [ 0.0, 1.0 ],' in text
     assert one["curves"] == [{"name": "per_s", "x_name": "s", "x": [0, 1], "y": [5, 6]}]
     assert one["metrics"] == {"per_s": {"median": 5.5, "low": 5.5, "high": 5.5}}
 
