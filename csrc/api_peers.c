@@ -140,6 +140,7 @@ skv_code skv_wait_ack(skv_store *store, uint64_t seqno, int ack, uint32_t slice_
     if (code != SKV_OK)
         return code;
     skv_acks_local(&store->parts.acks, skv_log_durable(store->parts.log));
+    io->room = skv_notify_room_read(&store->parts.notifiers); /* before anybody looks: what comes meanwhile is not missed */
     if (ack >= SKV_ACK_QUORUM)
         code = skv_acks_wait(&store->parts.acks, ack, seqno, slice_ms * SKV_NS_PER_MS, &io->error);
     skv_store_leave(store);

@@ -95,8 +95,8 @@ typedef struct {
 
 /* A caller's workspace: one call at a time, any thread. data holds the bytes a call returns; it grows as needed.
  * With NO_WAIT, what has to be durable before the caller may use an answer, its write's ack included, is raised into
- * wait_seqno, which the caller clears; BUSY, and AGAIN of count and flush_upto, mean: call again after retry_ns, or, when
- * that is 0, once there may be room (see notifiers). */
+ * wait_seqno, which the caller clears, as it does wait_ack; BUSY, and AGAIN of count and flush_upto, mean: call again after
+ * retry_ns, or, when that is 0, once there may be room (see notifiers). */
 typedef struct {
     skv_error error;
     uint64_t seqno, bytes, capacity;
@@ -108,7 +108,7 @@ typedef struct {
     uint64_t wait_seqno;
     uint64_t retry_ns;
     uint64_t room;
-    int32_t wait_ack; /* after AGAIN of a write: the level beyond DISK that is left to wait for, with skv_wait_ack; 0: none */
+    int32_t wait_ack; /* of a write, after AGAIN or with NO_WAIT: the level beyond DISK that is left, see skv_wait_ack; 0: none */
     skv_turn turn; /* kept between BUSY and the next call, which is of the same write, or skv_give_up */
 } skv_io;
 
@@ -263,8 +263,8 @@ int skv_is_limited(const skv_store *store);
 
 /* Wait until seqno is durable, at most slice_ms; 0 only has the loop sync it. OK, AGAIN, POISONED (outcome unknown), CLOSED. */
 skv_code skv_wait(skv_store *store, uint64_t seqno, uint32_t slice_ms, skv_io *io);
-/* Wait until seqno, which is durable here, has reached the level. OK; AGAIN, io->error says who is missing; ACK: it cannot be
- * reached now, too many peers are down; CLOSED. */
+/* Wait until seqno, which is durable here, has reached the level. OK; AGAIN, io->error says who is missing, and a notifier
+ * that is armed for io->room hears when that changes; ACK: it cannot be reached now, too many peers are down; CLOSED. */
 skv_code skv_wait_ack(skv_store *store, uint64_t seqno, int ack, uint32_t slice_ms, skv_io *io);
 /* Newest appended, newest durable seqno. */
 uint64_t skv_last_seqno(skv_store *store);

@@ -26,6 +26,7 @@ skv_io *skv_calls_take(calls *self)
     if (self->idle_count) {
         io = self->idle[--self->idle_count];
         io->wait_seqno = 0;
+        io->wait_ack = 0;
         return io;
     }
     io = skv_io_new(WORKSPACE_BYTES);
@@ -132,7 +133,7 @@ int skv_calls_in_line(const calls *self)
 
 PyObject *skv_calls_outcome(int64_t code, const skv_io *io)
 {
-    if (code >= 0 && !io->wait_seqno)
+    if (code >= 0 && !io->wait_seqno && !io->wait_ack)
         return PyLong_FromUnsignedLongLong(io->seqno);
     return PyLong_FromLongLong(code >= 0 || code == SKV_AGAIN || code == SKV_ACK ? -(long long)io->seqno : 0);
 }

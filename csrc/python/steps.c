@@ -85,9 +85,9 @@ PyObject *skv_calls_incr(PyObject *object, PyObject *const *args, Py_ssize_t cou
         code = skv_incr(self->store, key, key_bytes, delta, initial, &terms, io);
         Py_END_ALLOW_THREADS
     }
-    if (code >= 0 && !io->wait_seqno)
+    if (code >= 0 && !io->wait_seqno && !io->wait_ack)
         result = PyLong_FromLongLong(io->number);
-    else if (code >= 0 || code == SKV_AGAIN)
+    else if (code >= 0 || code == SKV_AGAIN || code == SKV_ACK)
         result = Py_BuildValue("LK", (long long)io->number, (unsigned long long)io->seqno);
     else
         result = Py_NewRef(Py_NotImplemented);

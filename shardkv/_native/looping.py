@@ -8,7 +8,7 @@ from typing import Any, Final
 from shardkv import errors
 from shardkv._core import ffi, lib
 from shardkv._native.atomic import Atomic
-from shardkv._native.codes import AGAIN, BUSY, DISK, NOT_FOUND, error_from
+from shardkv._native.codes import AGAIN, BUSY, MEMORY, NOT_FOUND, QUORUM, error_from
 from shardkv._native.crossing import Workspace, owned
 from shardkv._native.following import Following
 from shardkv._native.handle import Handle
@@ -38,13 +38,28 @@ class Debt:
 
     And the place on the line of `configure`'s limits that belongs to the write which is being tried again: for a thread
     its workspace keeps it, but a loop takes another one for each try.
+
+    Attributes:
+        write, level: a write that has to reach a level which peers have a part in; 0: none.
     """
 
-    __slots__ = ("seqno", "turn")
+    __slots__ = ("level", "seqno", "turn", "write")
 
     def __init__(self) -> None:
-        self.seqno = 0
+        self.clear()
         self.turn: Any = NO_TURN
+
+    def clear(self) -> None:
+        """Say that nothing is owed."""
+        self.restore((0, 0, 0))
+
+    def owed(self) -> tuple[int, int, int]:
+        """Return what is owed."""
+        return self.seqno, self.write, self.level
+
+    def restore(self, owed: tuple[int, int, int]) -> None:
+        """Let that be owed which `owed` returned."""
+        self.seqno, self.write, self.level = owed
 
 
 class Unwaiting(Atomic, Looking, Following):
@@ -63,14 +78,35 @@ class Unwaiting(Atomic, Looking, Following):
     def take(self) -> Workspace:
         """Borrow a workspace for one call."""
         ws = super().take()
-        ws.c.wait_seqno = 0
+        ws.c.wait_seqno = ws.c.wait_ack = 0
         ws.c.turn = self.debt.turn[0]
         return ws
 
     def give(self, ws: Workspace) -> None:
         """Give it back, and note what its answer rests on."""
         self.wait(ws.c.wait_seqno)
+        if ws.c.wait_ack:
+            self.reach(ws.c.seqno, ws.c.wait_ack, 0)
         super().give(ws)
+
+    def reach(self, seqno: int, level: int, timeout: float) -> None:
+        """Note that a write has to reach a level."""
+        self.wait(seqno)
+        if level >= QUORUM:
+            self.debt.write, self.debt.level = max(self.debt.write, seqno), level
+
+    def see_ack(self, seqno: int, level: int) -> None:
+        """Return when seqno, which is durable here, has reached the level; raise NotYet while it may do so.
+
+        Raises: AckError: it cannot; ClosedError.
+        """
+        ws = self.take()
+        code = lib.skv_wait_ack(self.handle, seqno, level, 0, ws.c)
+        if code == AGAIN:
+            raise NotYet(ws)
+        if code != 0:
+            raise error_from(ws.c.error)
+        self.give(ws)
 
     def wait(self, seqno: int, timeout: float | None = None) -> bool:
         """Note that seqno has to be durable."""
@@ -115,7 +151,8 @@ class Unwaiting(Atomic, Looking, Following):
         code = lib.skv_delete_many(self.handle, blob, len(blob), ack, ws.c)
         if code in (0, BUSY):
             tally[0] += ws.c.bytes
-            self.wait(ws.c.seqno if ack == DISK else 0)
+            if ack != MEMORY:
+                self.reach(ws.c.seqno, ack, 0)
         self._end(code, ws)
 
     def count(self) -> int:

@@ -29,7 +29,7 @@ async def put_many(
     line: Line, engine: Any, pairs: Iterable[tuple[bytes, bytes]], level: int, ttl_ms: int
 ) -> int:
     """Store pairs in chunks; wait for the ack once, at the end. Returns the last seqno."""
-    later = _native.LATER if level == _native.DISK else level
+    later = _native.MEMORY if level == _native.MEMORY else _native.LATER
     seqno: int = engine.last_seqno()
     for chunk in _chunks(pairs):
         todo = [chunk]
@@ -41,8 +41,8 @@ async def put_many(
                 continue
             seqno = await line.write(engine.apply, blob, later, 0, ttl_ms, puts_only=True)
             await asyncio.sleep(0)
-    if level == _native.DISK:
-        await line.durable(seqno)
+    if level != _native.MEMORY:
+        await line.acked(seqno, level)
     return seqno
 
 

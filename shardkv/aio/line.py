@@ -7,8 +7,9 @@ from collections.abc import Callable
 from functools import partial
 from typing import ParamSpec, TypeVar
 
-from shardkv._native import NO_CALLS, NotYet, Unwaiting
+from shardkv._native import NO_CALLS, QUORUM, NotYet, Unwaiting
 from shardkv.aio.flights import Flights
+from shardkv.aio.levels import Level
 from shardkv.aio.queue import Queue
 from shardkv.coder import Coder
 from shardkv.errors import Error, OverloadedError
@@ -41,6 +42,7 @@ class Line(Queue):
         self.view = view_of(store, self.engine)
         self.namespaces: dict[Coder, Namespace] = {}
         self.flights = Flights()
+        self.levels: dict[int, Level] = {}
         self.put, self.get = self.engine.calls.put, self.engine.calls.get
         self.crowd = 0
         self._timeout = store._timeout
@@ -53,11 +55,28 @@ class Line(Queue):
         self.view._close_inner()
         self.put, self.get = NO_CALLS.put, NO_CALLS.get
 
+    def is_awaited(self) -> bool:
+        """Say whether somebody waits who has to be told, however late."""
+        return super().is_awaited() or any(level.waiting for level in self.levels.values())
+
+    async def acked(self, seqno: int, level: int) -> None:
+        """Wait until a write has reached its level beyond memory.
+
+        Raises: PoisonedError, ClosedError; AckError: not within the store's `write_timeout`, or not at all.
+        """
+        await self.durable(seqno)
+        if level >= QUORUM:
+            await self.level(level).reach(seqno, self._timeout)
+
+    def level(self, level: int) -> Level:
+        """Return those who wait for a level that peers have a part in."""
+        return self.levels.get(level) or self.levels.setdefault(level, Level(self, level))
+
     async def read(self, call: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         """Make a call that reads; return its answer once that may be shown."""
         debt = self.debt
         while True:
-            debt.seqno = 0
+            debt.clear()
             try:
                 answer = call(*args, **kwargs)
             except NotYet as raised:
@@ -77,10 +96,10 @@ class Line(Queue):
         """Make a call that writes; return its answer once it is as durable as it shall be.
 
         Cancelled before it was appended, nothing is written; afterwards it stays and becomes durable.
-        Raises: OverloadedError; what the call raises.
+        Raises: OverloadedError; AckError; what the call raises.
         """
         debt = self.debt
-        debt.seqno = 0
+        debt.clear()
         try:
             if self.crowd:
                 answer = await self._queue(partial(call, *args, **kwargs))
@@ -88,19 +107,25 @@ class Line(Queue):
                 try:
                     answer = call(*args, **kwargs)
                 except NotYet:
-                    answer = await self._queue(partial(call, *args, **kwargs))
+                    answer = await self._queue(partial(call, *args, **kwargs), debt.owed())
         except (Error, KeyError):
             if (
                 debt.seqno
             ):  # some tell what a key held, or that it is absent: an answer like another
                 await self.durable(debt.seqno)
             raise
+        write, level = debt.write, debt.level
         if debt.seqno:
             await self.durable(debt.seqno)
+        if level:
+            await self.acked(write, level)
         return answer
 
-    async def _queue(self, call: Callable[[], R]) -> R:
-        """Wait for room, one after the other. Between the call and the return nothing else of the loop runs."""
+    async def _queue(self, call: Callable[[], R], owed: tuple[int, int, int] = (0, 0, 0)) -> R:
+        """Wait for room, one after the other. Between the call and the return nothing else of the loop runs.
+
+        Args: owed: for what the call wrote before there was no room.
+        """
         debt = self.debt
         self.crowd += 1
         why = "others wait for it"
@@ -108,11 +133,11 @@ class Line(Queue):
             async with asyncio.timeout(self._timeout) as limit, self._turn:
                 try:
                     while True:
-                        debt.seqno = 0
+                        debt.restore(owed)
                         try:
                             return call()
                         except NotYet as raised:
-                            later = raised
+                            later, owed = raised, debt.owed()
                         why = str(later.why)
                         await self.pause(later)
                 finally:

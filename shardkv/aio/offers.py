@@ -1,4 +1,4 @@
-"""What a store for asyncio offers beside the calls on its own keys: namespaces, locks, leases, the change feed."""
+"""What a store for asyncio offers beside the calls on its own keys: namespaces, locks, leases, changes, peers."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from shardkv._native import as_bytes
 from shardkv.aio.changes import Watch, replay, watch
 from shardkv.aio.leases import Lease, take
 from shardkv.aio.namespace import Namespace
+from shardkv.aio.peers import Peers
 from shardkv.aio.pending import Pending
 from shardkv.aio.surface import Surface
 from shardkv.changes import Change
@@ -18,9 +19,14 @@ from shardkv.locks import KeyLock
 
 
 class Offers(Surface):
-    """Namespaces, locks, leases, changes."""
+    """Namespaces, locks, leases, changes, peers."""
 
     _store: synchronous.Store
+
+    @property
+    def peers(self) -> Peers:
+        """The store's peers: to add, to remove, to look at. As Store.peers."""
+        return Peers(self._store.peers)
 
     async def namespace(
         self, name: str, *, codec: str = "msgpack", key_codec: str = "auto"

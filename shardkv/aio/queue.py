@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
+from functools import partial
 
 from shardkv._native import Notifier, NotYet, Unwaiting, Wait, Waits
 
 
 class Queue:
-    """Those who wait for durability, for what is still to come, or for room. The loop's thread alone.
+    """Those who wait for durability, for what is still to come, for room, or for peers. The loop's thread alone.
 
     Attributes:
         waiting: who waits, in the order of arrival; served from the front, so that one arming is enough.
@@ -20,7 +22,7 @@ class Queue:
         self.waiting = Waits(loop, Wait)
         self.armed = False
         self._watching: dict[asyncio.Future[None], int] = {}
-        self._roomless: list[tuple[int, asyncio.Future[None]]] = []
+        self._roomless: list[tuple[int, Callable[[], None]]] = []
         self._retired = self._shut = False
         self._notifier = Notifier(engine)
         loop.add_reader(self._notifier.fd, self._signalled)
@@ -83,8 +85,7 @@ class Queue:
         else:
             self.armed = False
         self._tell_roomless()
-        if self._retired and not self.waiting:
-            self.shut()
+        self.leave()
 
     def _give_up(self) -> None:
         """Nothing more will become durable: everybody is told now, and whoever comes later."""
@@ -105,21 +106,24 @@ class Queue:
                 await future
             finally:
                 timer.cancel()
-        elif self._notifier.arm_room(later.room):
-            self._roomless.append((later.room, future))
-            await future
         else:
-            await asyncio.sleep(0)
+            self.when_room(later.room, partial(_wake, future))
+            await future
+
+    def when_room(self, room: int, tell: Callable[[], None]) -> None:
+        """Call back once, when there may be room, or a peer has more, since `room` was read; or at the end."""
+        if self._notifier.arm_room(room):
+            self._roomless.append((room, tell))
+        else:
+            self.loop.call_soon(tell)
 
     def _tell_roomless(self) -> None:
         still, self._roomless = self._roomless, []
-        for room, future in still:
-            if future.done():
-                continue
+        for room, tell in still:
             if not self._retired and self._notifier.arm_room(room):
-                self._roomless.append((room, future))
+                self._roomless.append((room, tell))
             else:
-                future.set_result(None)
+                tell()
 
     # -- the end
 
@@ -128,6 +132,19 @@ class Queue:
         if not self._retired:
             self._retired = True
             self._signalled()
+
+    def is_over(self) -> bool:
+        """Say whether no further signals come."""
+        return self._notifier.failure() is not None
+
+    def is_awaited(self) -> bool:
+        """Say whether somebody waits who has to be told, however late."""
+        return bool(self.waiting)
+
+    def leave(self) -> None:
+        """Let go of the descriptor when nobody needs it any more."""
+        if self._retired and not self._shut and not self.is_awaited():
+            self.shut()
 
     def shut(self) -> None:
         """Let go of the descriptor."""

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Generator
 from typing import TYPE_CHECKING, Any
+
+from shardkv._native import QUORUM
 
 if TYPE_CHECKING:
     from shardkv.aio.store import Store
@@ -12,6 +15,8 @@ if TYPE_CHECKING:
 
 class Ticket:
     """A write that `Store.submit` appended. It becomes durable by itself; `await ticket` waits for that.
+
+    One of a store with the ack level "quorum" or "all" waits for that.
 
     Tasks: any number may wait, on any loop.
     """
@@ -24,17 +29,22 @@ class Ticket:
 
     def done(self) -> bool:
         """Say whether the write is durable."""
-        return self._store.durable_seqno() >= self.seqno
+        return self._store._store._engine.reached(self._store._level(None)) >= self.seqno
 
     async def wait(self, timeout: float | None = None) -> int:
         """Wait until the write is durable and return its seqno.
 
         Args: timeout: seconds; None waits for as long as it takes.
-        Raises: TimeoutError (the write is still under way); PoisonedError (the outcome is unknown).
+        Raises: TimeoutError (the write is still under way); PoisonedError (the outcome is unknown); AckError (it is
+            durable here, but its level was not reached in that time, or cannot be).
         """
         if not self.done():
+            end = None if timeout is None else time.monotonic() + timeout
             async with asyncio.timeout(timeout):
                 await self._store.durable(self.seqno)
+            left = None if end is None else max(0.0, end - time.monotonic())
+            if (level := self._store._level(None)) >= QUORUM:
+                await self._store._line().level(level).reach(self.seqno, left)
         return self.seqno
 
     def __await__(self) -> Generator[Any, None, int]:
