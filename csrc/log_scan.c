@@ -125,6 +125,8 @@ skv_code skv_log_scan(skv_log *log, uint64_t proof_seqno, skv_log_found_tail *ou
     prove(&at, log->mark.durable_seqno);
     prove(&at, proof_seqno);
     for (skv_segment *segment = log->oldest; segment; segment = segment->next) {
+        if (segment->next) /* while this one is verified */
+            skv_os_will_need(segment->next->fd, segment->next->header.file_bytes);
         if ((code = join(segment, &at, err)) != SKV_OK || (code = scan_segment(log, segment, &at, err)) != SKV_OK)
             return code;
         log->active = segment;

@@ -276,6 +276,11 @@ skv_code skv_os_map_file(int fd, const char *name, size_t bytes, const uint8_t *
     return SKV_OK;
 }
 
+void skv_os_will_need(int fd, uint64_t bytes)
+{
+    (void)posix_fadvise(fd, 0, (off_t)bytes, POSIX_FADV_WILLNEED);
+}
+
 bool skv_os_remap(uint8_t *at, size_t bytes, int fd, uint64_t offset)
 {
     return map(at, bytes, MAP_SHARED | MAP_FIXED, fd, offset) != MAP_FAILED;

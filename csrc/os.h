@@ -54,6 +54,8 @@ uint8_t *skv_os_map_memory(size_t bytes);
 /* The file's bytes, read only. owned: skv_os_unmap. */
 skv_code skv_os_map_file(int fd, const char *name, size_t bytes, const uint8_t **out, skv_error *err);
 /* Put the file's pages in place of the memory at `at`, atomically for readers. Page aligned. false: nothing changed. */
+/* The file's bytes will be read soon: let the kernel begin. It may decline. */
+void skv_os_will_need(int fd, uint64_t bytes);
 bool skv_os_remap(uint8_t *at, size_t bytes, int fd, uint64_t offset);
 void skv_os_unmap(const uint8_t *at, size_t bytes);
 
