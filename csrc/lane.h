@@ -42,6 +42,7 @@ typedef struct {
     bool counted;          /* somebody counts keys: a flush learns what lies below before it changes that */
     uint64_t generation;   /* counts flushes: what was read from the shard before may be old after */
     uint64_t flushes, flush_ns, flushed_records;
+    uint64_t suspect_below; /* what the shard has of a key is not believed unless it is as new as this; 0: it is */
     skv_sweep sweep;
 } skv_lane;
 

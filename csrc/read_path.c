@@ -22,6 +22,16 @@ static skv_code use_record(bool absent, const skv_record *record, skv_read_use u
     return use ? use(context, record, err) : SKV_OK;
 }
 
+/* What a shard says of a key, or that it has nothing, is only as good as the shard: see skv_suspect. */
+static skv_code trust(const skv_lane *lane, skv_code found, const skv_record *record, skv_error *err)
+{
+    bool newest = found == SKV_OK && record->seqno >= lane->suspect_below;
+    if (!lane->suspect_below || newest || (found != SKV_OK && found != SKV_NOT_FOUND))
+        return found;
+    return skv_fail_at(err, SKV_CORRUPT, skv_shard_name(lane->shard), 0, found == SKV_OK ? record->seqno : 0,
+                       "records of this shard are lost, see the file QUARANTINE: there may have been something newer of this key");
+}
+
 static skv_code read_shard(skv_lane *lane, skv_slice key, skv_read_use use, void *context, skv_version *seen,
                            skv_error *err)
 {
@@ -30,7 +40,7 @@ static skv_code read_shard(skv_lane *lane, skv_slice key, skv_read_use use, void
     skv_code code = skv_shard_read_begin(lane->shard, &txn, err);
     if (code != SKV_OK)
         return code;
-    code = skv_shard_get(lane->shard, txn, key, &record, err);
+    code = trust(lane, skv_shard_get(lane->shard, txn, key, &record, err), &record, err);
     if (code == SKV_OK) {
         skv_version_judge(lane, &record, seen);
         code = use_record(!seen->version, &record, use, context, err);
@@ -117,7 +127,7 @@ skv_code skv_read_snapshot(skv_snapshot *snapshot, skv_slice key, skv_read_use u
         code = verify(&record, err); /* the snapshot pins the log: the bytes stay */
         return code == SKV_OK ? use_record(skv_snapshot_gone(snapshot, &record), &record, use, context, err) : code;
     }
-    code = skv_shard_get(lane->shard, view->txn, key, &record, err);
+    code = trust(lane, skv_shard_get(lane->shard, view->txn, key, &record, err), &record, err);
     return code == SKV_OK ? use_record(skv_snapshot_gone(snapshot, &record), &record, use, context, err) : code;
 }
 

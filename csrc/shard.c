@@ -105,6 +105,7 @@ static skv_code fail_to_open(skv_shard *shard, const skv_shard_place *place, int
 static skv_code open_env(skv_shard *shard, const skv_shard_place *place, skv_error *err)
 {
     MDB_envinfo info;
+    unsigned flags = MDB_NOTLS | (place->still ? MDB_RDONLY | MDB_NOLOCK : 0) | (place->guest ? MDB_RDONLY : 0);
     int dead, rc = shard->lmdb->env_create(&shard->env);
     if (rc != 0)
         return skv_shard_fail(shard, rc, "make an environment", err);
@@ -112,13 +113,12 @@ static skv_code open_env(skv_shard *shard, const skv_shard_place *place, skv_err
     if (rc == 0)
         rc = shard->lmdb->env_set_maxreaders(shard->env, READERS_MAX);
     if (rc == 0)
-        rc = shard->lmdb->env_open(shard->env, place->path,
-                                   place->still ? MDB_NOTLS | MDB_RDONLY | MDB_NOLOCK : MDB_NOTLS, 0600);
+        rc = shard->lmdb->env_open(shard->env, place->path, flags, 0600);
     if (rc != 0)
         return fail_to_open(shard, place, rc, err);
     if (shard->lmdb->env_get_fd(shard->env, &shard->fd) == 0)
         skv_os_close_on_exec(shard->fd);
-    if (place->still)
+    if (place->still || place->guest)
         return SKV_OK;
     (void)shard->lmdb->reader_check(shard->env, &dead);
     rc = shard->lmdb->env_info(shard->env, &info);
@@ -226,6 +226,12 @@ skv_code skv_shard_grow(skv_shard *shard, skv_error *err)
     if (!alone)
         return skv_fail(err, SKV_BUSY, "the map of %s cannot grow while a snapshot or scan is open", shard->name);
     return rc == 0 ? SKV_OK : skv_shard_fail(shard, rc, "grow the map", err);
+}
+
+void skv_shard_forget_guests(skv_shard *shard)
+{
+    int dead;
+    (void)shard->lmdb->reader_check(shard->env, &dead);
 }
 
 skv_code skv_shard_sync(skv_shard *shard, skv_error *err)

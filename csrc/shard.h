@@ -19,6 +19,7 @@ typedef struct {
     const char *path;     /* of the environment's directory, borrowed */
     uint32_t number;
     uint64_t map_bytes;
+    bool guest; /* another process may have it open: it is only read, in transactions that this one respects */
     bool still; /* nobody has it open: it is only read, and not even a lock file is made */
     uint8_t store_id[SKV_STORE_ID_BYTES];
 } skv_shard_place;
@@ -63,9 +64,15 @@ skv_code skv_shard_prove(skv_shard *shard, skv_shard_txn *txn, skv_shard_range r
 skv_code skv_shard_apply_begin(skv_shard *shard, skv_error *err);
 /* In key order, so that pages are touched once. BUSY: the map is full, abort and grow. FULL, IO, CORRUPT. */
 skv_code skv_shard_apply(skv_shard *shard, const skv_record *record, skv_error *err);
+/* The same, unless the shard holds a record of this key that is as new. */
+skv_code skv_shard_apply_newer(skv_shard *shard, const skv_record *record, skv_error *err);
+/* Digest and count as the open transaction leaves them. */
+skv_shard_sum skv_shard_applied_sum(const skv_shard *shard);
 /* Durable on OK; applied_seqno is what the shard now holds of the log. On failure nothing was changed. */
 skv_code skv_shard_apply_commit(skv_shard *shard, uint64_t applied_seqno, skv_error *err);
 void skv_shard_apply_abort(skv_shard *shard);
+/* Let go of the pages that readers of other processes held when they were killed. */
+void skv_shard_forget_guests(skv_shard *shard);
 /* Enlarge the map. BUSY: a transaction is open (a snapshot), try again later. */
 skv_code skv_shard_grow(skv_shard *shard, skv_error *err);
 /* Make durable what a killed process may have left in the page cache: its last meta page. */

@@ -105,6 +105,23 @@ skv_code skv_shard_apply(skv_shard *shard, const skv_record *record, skv_error *
     return skv_record_deletes(record) ? apply_delete(shard, record, err) : apply_put(shard, record, err);
 }
 
+skv_code skv_shard_apply_newer(skv_shard *shard, const skv_record *record, skv_error *err)
+{
+    MDB_val key = skv_val_of(record->key), stored;
+    skv_record old;
+    int rc = shard->lmdb->cursor_get(shard->cursor, &key, &stored, MDB_SET);
+    if (rc == 0 && skv_stored_decode(record->key, skv_slice_of(&stored), &old) && old.seqno >= record->seqno)
+        return SKV_OK;
+    if (rc != 0 && rc != MDB_NOTFOUND)
+        return skv_shard_fail(shard, rc, "find what is older", err);
+    return skv_shard_apply(shard, record, err);
+}
+
+skv_shard_sum skv_shard_applied_sum(const skv_shard *shard)
+{
+    return shard->pending.all;
+}
+
 skv_code skv_shard_apply_commit(skv_shard *shard, uint64_t applied_seqno, skv_error *err)
 {
     uint8_t stored[SKV_SHARD_META_BYTES];

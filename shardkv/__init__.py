@@ -11,7 +11,8 @@ from shardkv._version import __version__
 from shardkv.backups import BackupInfo
 from shardkv.batch import Batch
 from shardkv.changes import Change, Watch
-from shardkv.checking import CheckReport, Finding, check
+from shardkv.checking import CheckReport, check
+from shardkv.checks import Finding
 from shardkv.entry import Entry
 from shardkv.errors import (
     AckError,
@@ -44,7 +45,9 @@ from shardkv.namespace import Namespace
 from shardkv.opening import open
 from shardkv.options import Options, Settings
 from shardkv.peers import Peers
+from shardkv.repairing import Repair
 from shardkv.restoring import restore
+from shardkv.scrubbing import ScrubReport
 from shardkv.snapshot import Snapshot
 from shardkv.stats import LogStats, PeerStatus, ShardStats, SnapshotStats, Stats
 from shardkv.store import Store
@@ -87,6 +90,8 @@ __all__ = [
     "Peers",
     "PoisonedError",
     "ReadOnlyError",
+    "Repair",
+    "ScrubReport",
     "Settings",
     "ShardStats",
     "Snapshot",

@@ -9,6 +9,7 @@ from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from shardkv import quarantine
 from shardkv._native import Copy, Engine
 from shardkv.errors import InvalidError
 from shardkv.options import check_int
@@ -68,11 +69,11 @@ class Backups:
             max_bytes_per_s: write no more than this, on average over a second or so. None: as fast as it goes.
         Raises: LogGoneError (the log does not reach back to the end of the backup at dest: make a new one elsewhere);
             InvalidError (dest holds another store, or lies inside this one); FormatError (it holds something else);
-            LockedError (somebody is writing it, or has it open); CorruptionError (this store or the backup is damaged);
-            FullError; DiskError; ClosedError. Then a first copy is no store yet: the shards that are whole stay for the
-            next attempt, which goes on with them as long as the log reaches back to them; when none is whole, or this
-            store is damaged, all is removed. A backup that was there stays one, with what it had and maybe some of what
-            was to come.
+            LockedError (somebody is writing it, or has it open); CorruptionError (this store or the backup is damaged,
+            or in quarantine); FullError; DiskError; ClosedError. Then a first copy is no store: whole shards stay for
+            the next attempt, which goes on with them as long as the log reaches back to them; when none is whole, or
+            this store is damaged, all is removed. A backup that was there stays one, with what it had and maybe some of
+            what was to come.
         Durability: when this returns, all of it.
         Threads: writers, readers and flushes go on.
         Cost: all of it: reads and writes every shard once, packed, and the log from here on, which is kept until this
@@ -81,6 +82,7 @@ class Backups:
         began = time.monotonic()
         engine = self._live()
         name = absolute(dest)
+        quarantine.refuse(self.path)
         refuse_inside(self.path, name)
         pace = Pace(max_bytes_per_s)
         engine.wait(engine.last_seqno())

@@ -2,42 +2,21 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
-import subprocess
-import sys
 import time
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from shardkv import errors
-from shardkv.backups import absolute
+from shardkv import quarantine
+from shardkv.backups import Progress, absolute
+from shardkv.checks import Finding, finding_of
+from shardkv.children import Child, raise_told
+from shardkv.errors import Error, InvalidError
+from shardkv.repairing import Repair, finish_exchange, lineage_of, repair
 
-Progress = Callable[[int, int], None]
 FIRST_SHARD = 2
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One thing that is wrong.
-
-    Attributes:
-        file: relative to the store's directory.
-        offset: byte offset in it; 0 when it is the file as a whole.
-        seqno: of the record concerned; 0 when none is.
-        text: what is wrong, and what it means.
-    """
-
-    file: str
-    offset: int
-    seqno: int
-    text: str
-
-    def __str__(self) -> str:
-        place = f"{self.file} at byte {self.offset}" if self.offset else self.file
-        return f"{place}: {self.text}" if place else self.text
 
 
 @dataclass(frozen=True)
@@ -49,41 +28,93 @@ class CheckReport:
         findings: at most a hundred of each part.
         parts: that were read: manifest, log, each shard, and how they fit together.
         seconds: that it took.
+        repaired: what a repair did; None: none was asked for, or nothing was wrong.
     """
 
     path: str
     findings: tuple[Finding, ...]
     parts: int
     seconds: float
+    repaired: Repair | None = None
 
     @property
     def ok(self) -> bool:
-        """Whether nothing is wrong."""
+        """Whether nothing is wrong, by now: a repair that lost nothing made it right."""
+        if self.repaired is not None:
+            return not self.repaired.lost_count
         return not self.findings
 
 
 def check(
-    path: str | os.PathLike[str], *, pages: bool = True, progress: Progress | None = None
+    path: str | os.PathLike[str],
+    *,
+    peers: Sequence[str | os.PathLike[str]] = (),
+    repair: bool = False,
+    pages: bool = True,
+    progress: Progress | None = None,
 ) -> CheckReport:
-    """Check a store that nobody has open. Nothing is written to it.
+    """Check a store that nobody has open; repair it if asked to, else nothing is written.
 
     Manifest and side file, every frame and record of the log, retained segments too, and of every shard each record's
     checksum, order and place, count and digest, and the structure of its pages.
 
+    A repair, when anything is wrong, makes a new store beside the damaged one, of every record that is sound in any
+    copy, and proves it by the digests that the copies keep; then they change places, and the damaged one stays aside.
+    What the copies together cannot prove is listed, and the store is in quarantine: it opens only with
+    `quarantined=True`.
+
     Args:
         path: the store's directory.
+        peers: copies to repair from: peers of the store, backups, damaged ones too; nobody may have them open. A store
+            that knows its peers need not be told them.
+        repair: make it sound. The log that was retained is not kept.
         pages: also run the offline verifier of the lmdb package, which is slow: some MB/s.
-        progress: called after each part with parts done and parts in all. What it raises ends the check.
+        progress: called after each part with parts done and parts in all, then again for a repair. What it raises ends
+            the check, and leaves the store as it was.
     Returns: a CheckReport; what is damaged is a finding, not an exception.
-    Raises: InvalidError (there is no store), LockedError (it is open), FormatError (of another version, or an
-        unfinished copy), DiskError.
-    Cost: reads everything once, in a process of its own, which a damaged page may end: that is a finding, too.
+    Raises: InvalidError (there is no store; a peer is no copy of it; quarantine), LockedError (it, or a peer, is open),
+        FormatError (of another version, or an unfinished copy), FullError, DiskError, CorruptionError (no copy tells
+        how keys are laid out).
+    Cost: reads everything once, in a process of its own, which a damaged page may end: that is a finding, too. A
+        repair reads every copy twice, and writes a store.
     """
     began = time.monotonic()
-    run = Inspection(absolute(path), pages, progress)
-    while run.first < run.parts:
-        run.go_on()
-    return CheckReport(run.path, tuple(run.findings), run.parts, time.monotonic() - began)
+    name = absolute(path)
+    if repair:
+        finish_exchange(name)
+    found, parts = inspect(name, pages, progress, lenient=repair)
+    done = mend(name, [absolute(peer) for peer in peers], progress) if repair and found else None
+    return CheckReport(name, tuple(found), parts, time.monotonic() - began, done)
+
+
+def mend(path: str, peers: Sequence[str], progress: Progress | None) -> Repair:
+    """Repair a store from the copies that are named, or that it knows."""
+    lineage = None if peers else lineage_of(path)
+    known = [name for name in lineage.members if os.path.isdir(name)] if lineage else []
+    return repair(path, peers or known, progress)
+
+
+def inspect(
+    path: str, pages: bool, progress: Progress | None, *, lenient: bool = False
+) -> tuple[list[Finding], int]:
+    """Return what is wrong with a store, and its number of parts.
+
+    Args: lenient: a store without a manifest is one, too.
+    """
+    run = Inspection(path, pages, progress)
+    if quarantine.quarantined(path):
+        text = "records of the store are lost in all of its copies; they are listed here"
+        run.findings.append(Finding(quarantine.NAME, 0, 0, text))
+    try:
+        while run.first < run.parts:
+            run.go_on()
+    except InvalidError:
+        if not (lenient and os.path.isdir(os.path.join(path, "shards"))):
+            raise
+        run.findings.append(
+            Finding("MANIFEST", 0, 0, "the manifest is missing, and so is its copy")
+        )
+    return run.findings, run.parts
 
 
 class Inspection:
@@ -97,25 +128,12 @@ class Inspection:
 
     def go_on(self) -> None:
         """Check the parts that are left, up to one that ends the child."""
-        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
         pages = "pages" if self.pages else "records"
-        command = [sys.executable, "-m", "shardkv.inspection", self.path, str(self.first), pages]
-        with subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            env=environment,
-        ) as child:
-            try:
-                assert child.stdout
-                for line in child.stdout:
-                    self._hear(json.loads(line))
-                complaint = child.stderr.read() if child.stderr else b""
-            finally:
-                child.kill()
+        child = Child("shardkv.inspection", self.path, str(self.first), pages)
+        for line in child.lines():
+            self._hear(line)
         if self.first < self.parts:
-            self._note_end(child.returncode, complaint)
+            self._note_end(child.code, child.complaint)
 
     def _hear(self, line: dict[str, Any]) -> None:
         if "error" in line:
@@ -135,28 +153,21 @@ class Inspection:
                 self.progress(self.first, self.parts)
 
     def _refuse(self, told: dict[str, Any]) -> None:
-        kind = told.pop("kind")
-        if kind == "CorruptionError":
-            self.findings.append(finding_of(told))
-            self.first = self.parts
-        else:
-            raise getattr(errors, kind)(told.pop("text"), **told)
+        if told["kind"] != "CorruptionError":
+            raise_told(told)
+        self.findings.append(finding_of(told))
+        self.first = self.parts
 
     def _name(self, part: int) -> str:
         if FIRST_SHARD <= part < self.parts - 1:
             return f"shards/{part - FIRST_SHARD:04}/data.mdb"
         return {0: "MANIFEST", 1: "log"}.get(part, "shards")
 
-    def _note_end(self, code: int, complaint: bytes) -> None:
+    def _note_end(self, code: int, complaint: str) -> None:
         if code >= 0:
-            raise errors.Error(f"the checking process ended: {complaint.decode(errors='replace')}")
+            raise Error(f"the checking process ended: {complaint}")
         name = signal.Signals(-code).name
         text = f"reading it ended the process with {name}: its pages are damaged beyond reading"
         self.findings.append(Finding(self._name(self.first), 0, 0, text))
         self.first += 1
         self.unreadable = True
-
-
-def finding_of(told: dict[str, Any]) -> Finding:
-    """Return what a child told as a finding."""
-    return Finding(told["file"], told["offset"], told["seqno"], told["text"])

@@ -5,7 +5,6 @@ A damaged page of a shard can end the process that maps it; then the parent know
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from typing import Any
@@ -13,26 +12,10 @@ from typing import Any
 from lmdb import verify
 
 from shardkv._native import Check
+from shardkv.children import say, told
 from shardkv.errors import Error
 
 FIRST_SHARD = 2
-
-
-def told(error: Error) -> dict[str, Any]:
-    """Return an error as JSON can carry it."""
-    return {
-        "kind": type(error).__name__,
-        "text": str(error.args[0]),
-        "file": error.file,
-        "offset": error.offset,
-        "seqno": error.seqno,
-        "sys_errno": error.sys_errno,
-    }
-
-
-def say(**line: Any) -> None:
-    """Tell the parent, at once."""
-    print(json.dumps(line), flush=True)
 
 
 def structure(path: str, shard: int) -> list[dict[str, Any]]:

@@ -34,6 +34,7 @@ def open(
     segment_bytes: tuple[int, int] | None = None,
     map_bytes: int | None = None,
     lock_stripes: int | None = None,
+    quarantined: bool = False,
     peers: Sequence[str | os.PathLike[str]] | None = None,
 ) -> Store:
     """Open the store in a directory, or make one.
@@ -54,6 +55,8 @@ def open(
         segment_bytes: smallest and largest log segment; (4 MiB, 64 MiB).
         map_bytes: first size of a shard's memory map, which grows by itself; 16 GiB of address space.
         lock_stripes: key locks that `Store.lock` spreads the keys over; 1024. Of this process, not stored.
+        quarantined: open a store from which records are lost, too. Reads of a key raise CorruptionError where a newer
+            value may be lost; scans and counts show what is left.
         peers: directories that hold, or shall hold, a full copy each, best on other disks; see `Store.peers`. The store
             remembers them: a later open need not name them, and one that names others adds these.
     Returns: a Store. The same directory opened twice in one process shares one engine.
@@ -76,10 +79,10 @@ def open(
         segment_bytes=segment_bytes,
         map_bytes=map_bytes,
         lock_stripes=lock_stripes,
+        quarantined=quarantined,
     )
     check_ack(ack)
-    timeout = check_timeout(write_timeout)
-    name = absolute(path)
+    timeout, name = check_timeout(write_timeout), absolute(path)
     names = None if peers is None else [absolute(peer) for peer in check_peers(peers)]
     shared = registry.acquire(name, options, names, quorum=ack in ("quorum", "all"))
     return Store(name, shared, ack, timeout)

@@ -70,6 +70,7 @@ class Options:
     segment_bytes: tuple[int, int] | None = None
     map_bytes: int | None = None
     lock_stripes: int | None = None
+    quarantined: bool = False
     following: bool = False
 
     def without_settings(self) -> Options:
@@ -87,7 +88,7 @@ class Options:
         return [
             field.name
             for field in fields(self)
-            if field.name != "create"
+            if field.name not in ("create", "quarantined")
             and getattr(self, field.name) is not None
             and getattr(self, field.name) != getattr(other, field.name)
         ]
@@ -103,12 +104,13 @@ def check_options(
     segment_bytes: tuple[int, int] | None,
     map_bytes: int | None,
     lock_stripes: int | None,
+    quarantined: bool,
 ) -> Options:
     """Return the options, or raise for the first that is wrong.
 
     Raises: TypeError; InvalidError (range; the rest is checked by the engine, against the store).
     """
-    for name, flag in (("create", create), ("readonly", readonly)):
+    for name, flag in (("create", create), ("readonly", readonly), ("quarantined", quarantined)):
         if not isinstance(flag, bool):
             raise TypeError(f"{name} must be True or False, not {flag!r}")
     for name, value, most in (
@@ -133,6 +135,7 @@ def check_options(
         segment_bytes=segment_bytes,
         map_bytes=map_bytes,
         lock_stripes=lock_stripes,
+        quarantined=quarantined,
     )
 
 

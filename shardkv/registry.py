@@ -13,6 +13,7 @@ import threading
 from collections.abc import Sequence
 from typing import Any
 
+from shardkv import quarantine
 from shardkv._native import Engine
 from shardkv.catalogue import Catalogue
 from shardkv.errors import CorruptionError, Error, ForkedError, InvalidError
@@ -67,6 +68,8 @@ class Registry:
         Args: peers, quorum: as Peers.begin.
         Raises: InvalidError when the options contradict those it is open with; whatever opening raises.
         """
+        if not options.quarantined:
+            quarantine.refuse(path)
         with self._lock:
             shared = self._open.get(place_of(path)) if os.path.isdir(path) else None
             if shared is not None:
@@ -155,7 +158,8 @@ def begin(path: str, options: Options, peers: Sequence[str] | None, quorum: bool
         raise guide(error, path) from None
     with contextlib.ExitStack() as undo:
         undo.callback(shutdown, shared)
-        if not options.readonly:
+        quarantine.warn(path, shared.engine)
+        if not options.readonly and not quarantine.quarantined(path):
             shared.peers.begin(peers, quorum=quorum)
         undo.pop_all()
     return shared

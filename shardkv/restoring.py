@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 
+from shardkv import quarantine
 from shardkv._native import Copy
 from shardkv.backups import BackupInfo, Pace, Progress, absolute, finish, refuse_inside
 from shardkv.options import check_int
@@ -30,13 +31,15 @@ def restore(
         progress: as for `Store.backup`.
     Returns: BackupInfo; its `seqno` says which record is the last, `until` or one before it.
     Raises: InvalidError (no store at src; a store at dst; until, with the range that can be had); LockedError (either
-        is in use); FormatError; CorruptionError (the source is damaged); FullError; DiskError. Then there is no copy.
+        is in use); FormatError; CorruptionError (the source is damaged, or in quarantine); FullError; DiskError. Then
+        there is no copy.
     Durability: when this returns, all of it.
     """
     began = time.monotonic()
     source, dest = absolute(src), absolute(dst)
     if until is not None:
         check_int("until", until, (1 << 56) - 1, least=0)
+    quarantine.refuse(source)
     refuse_inside(source, dest)
     return finish(Copy.from_closed(source, dest, until), progress, began, Pace(None))
 
@@ -54,6 +57,7 @@ def backup_closed(
     """
     began = time.monotonic()
     source, name = absolute(src), absolute(dest)
+    quarantine.refuse(source)
     refuse_inside(source, name)
     pace = Pace(max_bytes_per_s)
     return finish(Copy.backup_of_closed(source, name), progress, began, pace)

@@ -21,6 +21,7 @@ from shardkv.namespace import Namespaces
 from shardkv.options import Ack, check_ack
 from shardkv.registry import registry
 from shardkv.scan import bounds, rows
+from shardkv.scrubbing import Scrubbing
 from shardkv.snapshot import Snapshot, lookup_many
 from shardkv.ticket import TICKETS, Ticket
 from shardkv.transacting import Transactions
@@ -46,6 +47,7 @@ class Store(
     Configuring,
     Upkeep,
     Backups,
+    Scrubbing,
 ):
     """An open store, made by `shardkv.open`. Keys have 1..500 bytes, values 0..32 MiB. A forked child opens its own.
 

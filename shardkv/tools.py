@@ -1,4 +1,4 @@
-"""The command line: check, backup, restore, dump, stats of a store that nobody has open.
+"""The command line: check and repair, scrub, backup, restore, dump, stats of a store that nobody has open.
 
 Exit codes: 0 good; 1 damage was found; 2 it could not be done (usage, no store, in use, disk).
 """
@@ -19,6 +19,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 import shardkv
+import shardkv.scrubbing
 from shardkv.restoring import backup_closed
 
 DAMAGED, NOT_DONE = 1, 2
@@ -69,12 +70,25 @@ def bar(what: str) -> Iterator[Callable[[int, int], None]]:
 @tools.command()
 @path_argument
 @click.option("--pages/--no-pages", default=True, help="The structure of pages, too: some MB/s.")
+@click.option(
+    "--repair", is_flag=True, help="Make it sound; the damaged directory stays beside it."
+)
+@click.option(
+    "--peer",
+    "peers",
+    multiple=True,
+    type=click.Path(exists=True, file_okay=False),
+    help="A copy to repair from: a peer, a backup, damaged or not. A store that knows its peers need not be told.",
+)
 @as_json
 @telling
-def check(path: str, pages: bool, as_json: bool) -> None:
-    """Read everything in the store at PATH and say what is damaged. Nothing is written."""
+def check(path: str, pages: bool, repair: bool, peers: tuple[str, ...], as_json: bool) -> None:
+    """Read everything in the store at PATH and say what is damaged. Without --repair nothing is written.
+
+    With --repair: 0 when it was sound or is by now, 1 when records are lost and it is in quarantine.
+    """
     with bar("checking") as progress:
-        report = shardkv.check(path, pages=pages, progress=progress)
+        report = shardkv.check(path, peers=peers, repair=repair, pages=pages, progress=progress)
     if as_json:
         say_json({**dataclasses.asdict(report), "ok": report.ok})
     else:
@@ -82,6 +96,36 @@ def check(path: str, pages: bool, as_json: bool) -> None:
             click.echo(str(finding))
         click.echo(
             f"{len(report.findings)} findings in {report.parts} parts, {report.seconds:.1f} s"
+        )
+        if report.repaired:
+            say_repair(path, report.repaired)
+    sys.exit(0 if report.ok else DAMAGED)
+
+
+def say_repair(path: str, done: shardkv.Repair) -> None:
+    """Print what a repair did."""
+    click.echo(f"repaired: {path} holds all up to seqno {done.seqno}; before: {done.kept}")
+    for lost in done.lost:
+        click.echo(f"lost: {lost}")
+    if done.lost_count:
+        click.echo(f"{done.lost_count} losses: the store is in quarantine")
+
+
+@tools.command()
+@path_argument
+@click.option("--bytes-per-s", type=click.IntRange(min=1), help="At most so fast.")
+@as_json
+@telling
+def scrub(path: str, bytes_per_s: int | None, as_json: bool) -> None:
+    """Verify the shards of the store at PATH, which may be open, here or in another process. The log is left to it."""
+    report = shardkv.scrubbing.scrub_shards(path, bytes_per_s=bytes_per_s or 0)
+    if as_json:
+        say_json({**dataclasses.asdict(report), "ok": report.ok})
+    else:
+        for finding in report.findings:
+            click.echo(str(finding))
+        click.echo(
+            f"{len(report.findings)} findings in {report.bytes} bytes, {report.seconds:.1f} s"
         )
     sys.exit(0 if report.ok else DAMAGED)
 
@@ -139,14 +183,17 @@ def text_of(data: bytes) -> str:
 @click.option("--prefix", default="", help="Only keys that begin with it.")
 @click.option("--limit", type=click.IntRange(min=0), help="At most so many.")
 @click.option("--keys", is_flag=True, help="No values.")
+@click.option("--quarantined", is_flag=True, help="Of a store with lost records, what is left.")
 @as_json
 @telling
-def dump(path: str, prefix: str, limit: int | None, keys: bool, as_json: bool) -> None:
+def dump(
+    path: str, prefix: str, limit: int | None, keys: bool, quarantined: bool, as_json: bool
+) -> None:
     """Print the rows of the store at PATH in key order, as Python or, a line each, as JSON in base64.
 
     Keys of namespaces are not shown.
     """
-    with shardkv.open(path, create=False, readonly=True) as store:
+    with shardkv.open(path, create=False, readonly=True, quarantined=quarantined) as store:
         for key, value in store.scan(prefix=prefix.encode(), limit=limit):
             parts = (key,) if keys else (key, value)
             if as_json:

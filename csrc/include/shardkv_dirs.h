@@ -8,6 +8,7 @@
 
 typedef struct skv_copy skv_copy;
 typedef struct skv_check skv_check;
+typedef struct skv_mend skv_mend;
 typedef struct skv_ship skv_ship;
 
 /* -- copying -------------------------------------------------------------------------------------------------------- */
@@ -47,6 +48,53 @@ uint32_t skv_check_parts(const skv_check *check);
 /* Check one part: fill at most capacity findings, return how many there are. Any order; CORRUPT etc. are findings, too. */
 int64_t skv_check_part(skv_check *check, uint32_t part, skv_error *out, uint32_t capacity, skv_io *io);
 void skv_check_free(skv_check *check);
+
+/* -- mending -------------------------------------------------------------------------------------------------------- */
+
+/* A directory that may be damaged in every part, and the seqno up to which it is known to be of the same history. */
+typedef struct {
+    const char *path;
+    uint64_t upto;
+} skv_mend_source;
+typedef struct {
+    uint64_t seqno; /* of the newest record that will be in it, 0 while it is not known */
+    uint32_t shards, done, total;
+} skv_mend_progress;
+/* Begin to make a sound store in a directory that is new or empty, of what is left of a store, sources[0], and of copies of it.
+ * Nothing is written to these; nobody may have them open. owned: skv_mend_free. NULL: io->error says why: INVALID (no store, no
+ * copy), LOCKED, FORMAT, CORRUPT (nothing says how keys are laid out), FULL, IO. */
+skv_mend *skv_mend_open(const skv_lmdb *lmdb, const skv_mend_source *sources, uint32_t count, const char *path, skv_io *io);
+/* The next piece. AGAIN: there is more. OK: the store is there and durable. One thread at a time. FULL, IO, CORRUPT. */
+skv_code skv_mend_next(skv_mend *mend, skv_mend_progress *out, skv_io *io);
+/* What no copy could prove: fill at most capacity entries, return how many there are. */
+int64_t skv_mend_losses(const skv_mend *mend, skv_error *out, uint32_t capacity);
+/* For skv_suspect: 0 when all of the shard is proven. */
+uint64_t skv_mend_suspect(const skv_mend *mend, uint32_t shard);
+void skv_mend_free(skv_mend *mend);
+/* From now on reads of a shard that find nothing, or what is older than below_seqno, are CORRUPT: something newer may be lost.
+ * Before the store is used; scans and counts are as they were. 0: trust it again. INVALID (no such shard). */
+skv_code skv_suspect(skv_store *store, uint32_t shard, uint64_t below_seqno, skv_io *io);
+
+/* -- scrubbing ------------------------------------------------------------------------------------------------------ */
+
+/* A shard of the store in a directory. bytes_per_s: how fast it may be read; 0: as fast as can be. */
+typedef struct {
+    const char *path;
+    uint32_t shard;
+    uint64_t bytes_per_s;
+} skv_scrub_part;
+/* What it was found to hold, at one moment, when it had applied this seqno; and the store's number of shards. */
+typedef struct {
+    uint64_t applied_seqno, digest, count, bytes;
+    uint32_t shards;
+} skv_scrub_sum;
+/* Verify every record of a shard, digest and count, while another process may have the store open; it is read as a snapshot is,
+ * and a damaged page can end this process. Fill at most capacity findings, return how many there are. INVALID (there is no
+ * store), CORRUPT, FORMAT (the manifest), IO. */
+int64_t skv_scrub(const skv_lmdb *lmdb, const skv_scrub_part *part, skv_scrub_sum *out, skv_error *found, uint32_t capacity,
+                  skv_io *io);
+/* After a process ended while it scrubbed: what it read is not kept for it any more. CLOSED. */
+skv_code skv_forget_guests(skv_store *store, skv_io *io);
 
 /* -- lineage -------------------------------------------------------------------------------------------------------- */
 

@@ -41,6 +41,8 @@ from shardkv._native.looking import (
     snapshot_seqno,
 )
 from shardkv._native.looping import Notifier, NotYet, Unwaiting
+from shardkv._native.mending import Mend
+from shardkv._native.scrubbing import ShardSum, scrub_shard
 from shardkv._native.shipping import (
     COPYING,
     DOWN,
@@ -79,9 +81,11 @@ __all__ = [
     "Check",
     "Copy",
     "Engine",
+    "Mend",
     "NotYet",
     "Notifier",
     "PeerCounters",
+    "ShardSum",
     "Ship",
     "TicketBase",
     "Unwaiting",
@@ -102,6 +106,7 @@ __all__ = [
     "release",
     "ring_pick",
     "scan_expires",
+    "scrub_shard",
     "snapshot_seqno",
     "terms",
 ]

@@ -83,6 +83,7 @@ class Handle:
             segment_bytes=(full.segment_bytes_min, full.segment_bytes_max),
             map_bytes=full.map_bytes,
             lock_stripes=self.options.lock_stripes or LOCK_STRIPES,
+            quarantined=self.options.quarantined,
         )
 
     def configure(self, given: Mapping[str, int | None]) -> None:
@@ -161,6 +162,20 @@ class Handle:
         """For tests: take the machine's clock to be so far from what it says."""
         ws = self.take()
         if lib.skv_clock_set_shift(self.handle, shift_ms, ws.c) != 0:
+            raise error_from(ws.c.error)
+        self.give(ws)
+
+    def suspect(self, shard: int, below_seqno: int) -> None:
+        """From now on reads of a shard that find nothing, or what is older, raise CorruptionError."""
+        ws = self.take()
+        if lib.skv_suspect(self.handle, shard, below_seqno, ws.c) != 0:
+            raise error_from(ws.c.error)
+        self.give(ws)
+
+    def forget_guests(self) -> None:
+        """Let go of what a process held that was ended while it scrubbed."""
+        ws = self.take()
+        if lib.skv_forget_guests(self.handle, ws.c) != 0:
             raise error_from(ws.c.error)
         self.give(ws)
 

@@ -11,31 +11,31 @@ from house.tree import Finding, over, places
 
 # A file includes its own header and those of strictly lower levels; the contract is below all.
 LEVELS = {
-    "ground": "error memory bytes hash radix record frame format msgpack number io",
+    "ground": "error memory bytes hash radix record frame format msgpack number io known",
     "world": "os sync lmdb_api",
     "the clock": "clock",
     "what parts tell": "notify",
     "parts": """ring segment log log_state log_pool log_sync log_scan log_find log_read log_walk
-        log_retire log_copy log_cursor log_frames mark manifest origin pressure admission
-        shard shard_state shard_read shard_apply shard_copy
+        log_retire log_copy log_cursor log_frames log_remains remnants mark manifest origin pressure admission
+        shard shard_state shard_read shard_apply shard_copy shard_pages
         acks""",
     "parts that point into the log": "run index index_state index_order index_count",
     "parts made of parts": "lane",
     "what a path is handed": "parts",
     "what a path asks": "condition",
-    "paths": "write_path snapshot replay_path copy_path ship_path",
+    "paths": "write_path snapshot replay_path copy_path ship_path mend_path",
     "paths that take another": "read_path scan_path keep_path batch",
     "paths that take two": "atomic_path sweep_path flush_path",
-    "house": "home still store settings loops copying increment",
+    "house": "home still remains mend store settings loops copying increment",
     "contract": """api_read api_write api_expiry api_atomic api_changes api_stats api_notify
-        api_copy api_check api_peers""",
+        api_copy api_check api_scrub api_mend api_peers""",
 }
 # Neighbours on one level that may know each other, as long as no circle comes of it.
 FAMILIES = (
     LEVELS["ground"],
     """segment log log_state log_pool log_sync log_scan log_find log_read log_walk log_retire log_copy
-        log_cursor log_frames mark""",
-    "shard shard_state shard_read shard_apply shard_copy",
+        log_cursor log_frames log_remains remnants mark""",
+    "shard shard_state shard_read shard_apply shard_copy shard_pages",
     "manifest origin",
     LEVELS["parts that point into the log"],
     LEVELS["house"],

@@ -1,0 +1,32 @@
+"""What a check finds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that is wrong.
+
+    Attributes:
+        file: relative to the store's directory.
+        offset: byte offset in it; 0 when it is the file as a whole.
+        seqno: of the record concerned; 0 when none is.
+        text: what is wrong, and what it means.
+    """
+
+    file: str
+    offset: int
+    seqno: int
+    text: str
+
+    def __str__(self) -> str:
+        place = f"{self.file} at byte {self.offset}" if self.offset else self.file
+        return f"{place}: {self.text}" if place else self.text
+
+
+def finding_of(told: dict[str, Any]) -> Finding:
+    """Return what a child told as a finding."""
+    return Finding(told["file"], told["offset"], told["seqno"], told["text"])
