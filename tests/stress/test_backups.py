@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import random
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,8 @@ import pytest
 import shardkv
 
 SMALL: dict[str, Any] = {"shards": 4, "segment_bytes": (65536, 1 << 20)}
-ROUNDS, WRITERS, BATCH = 12, 3, 20
+WRITERS, BATCH = 3, 20
+ROUNDS = [8, pytest.param(50, marks=pytest.mark.slow)]
 History = list[shardkv.Change]
 
 
@@ -70,33 +73,91 @@ def check_copy(path: Path, history: History, info: shardkv.BackupInfo) -> None:
         copy.put(b"goes on", b"")
 
 
-@pytest.mark.parametrize("flushing", [False, True])
-def test_a_backup_under_load_is_the_store_at_its_seqno(
-    tmp_path: Path, rng: random.Random, flushing: bool
-) -> None:
+OPTIONS = {**SMALL, "retain_log_bytes": 1 << 30, "unflushed_bytes": 1 << 20}
+
+
+@contextmanager
+def load(store: shardkv.Store, rng: random.Random, *, flushing: bool) -> Iterator[None]:
+    """Write from several threads, and flush without a rest."""
     stop = threading.Event()
-    infos = []
-    options = {**SMALL, "retain_log_bytes": 1 << 30, "unflushed_bytes": 1 << 20}
-    with shardkv.open(tmp_path / "store", **options) as store:
-        threads = [
-            threading.Thread(target=write, args=(store, n, f"{rng.random()}", stop))
-            for n in range(WRITERS)
-        ]
-        if flushing:
-            threads.append(threading.Thread(target=flush, args=(store, stop)))
+    threads = [
+        threading.Thread(target=write, args=(store, n, f"{rng.random()}", stop))
+        for n in range(WRITERS)
+    ]
+    if flushing:
+        threads.append(threading.Thread(target=flush, args=(store, stop)))
+    for thread in threads:
+        thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
         for thread in threads:
-            thread.start()
-        try:
-            for n in range(ROUNDS):
-                infos.append(store.backup(tmp_path / f"copy {n}"))
-        finally:
-            stop.set()
-            for thread in threads:
-                thread.join()
+            thread.join()
+
+
+@pytest.mark.parametrize("flushing", [False, True])
+@pytest.mark.parametrize("rounds", ROUNDS)
+def test_a_backup_under_load_is_the_store_at_its_seqno(
+    tmp_path: Path, rng: random.Random, flushing: bool, rounds: int
+) -> None:
+    with shardkv.open(tmp_path / "store", **OPTIONS) as store:
+        with load(store, rng, flushing=flushing):
+            infos = [store.backup(tmp_path / f"copy {n}") for n in range(rounds)]
         assert sorted(info.seqno for info in infos) == [info.seqno for info in infos]
         history = list(store.changes(since=0))
     for n, info in enumerate(infos):
         check_copy(tmp_path / f"copy {n}", history, info)
+
+
+@pytest.mark.parametrize("flushing", [False, True])
+@pytest.mark.parametrize("rounds", ROUNDS)
+def test_a_backup_that_grows_under_load_can_be_restored_as_of_each_time(
+    tmp_path: Path, rng: random.Random, flushing: bool, rounds: int
+) -> None:
+    dest = tmp_path / "backup"
+    with shardkv.open(tmp_path / "store", **OPTIONS) as store:
+        with load(store, rng, flushing=flushing):
+            infos = [store.backup(dest) for _ in range(rounds)]
+        assert [info.since for info in infos[1:]] == [info.seqno for info in infos[:-1]]
+        history = list(store.changes(since=0))
+    assert shardkv.check(dest, pages=False).ok
+    for n, info in enumerate(infos):
+        assert shardkv.restore(dest, tmp_path / f"{n}", until=info.seqno).seqno == info.seqno
+        check_copy(tmp_path / f"{n}", history, info)
+    check_copy(dest, history, infos[-1])
+
+
+class StopError(Exception):
+    """Raised by a progress callback."""
+
+
+@pytest.mark.parametrize("rounds", ROUNDS)
+def test_a_backup_that_is_ended_again_and_again_under_load_is_whole_in_the_end(
+    tmp_path: Path, rng: random.Random, rounds: int
+) -> None:
+    """In small pieces, so that shards are left half copied, and flushed into in between."""
+
+    def maybe_stop(done: int, total: int) -> None:
+        if rng.random() < 0.03:
+            raise StopError
+
+    infos = []
+    with shardkv.open(tmp_path / "store", **OPTIONS) as store:
+        for n in range(1000):
+            store.put(b"old/%d" % n, rng.randbytes(500), ack="memory")
+        store.flush()
+        with load(store, rng, flushing=True):
+            while len(infos) < rounds:
+                with suppress(StopError):
+                    dest = tmp_path / f"copy {len(infos)}"
+                    infos.append(
+                        store.backup(dest, progress=maybe_stop, max_bytes_per_s=40_000_000)
+                    )
+        history = list(store.changes(since=0))
+    for n, info in enumerate(infos):
+        check_copy(tmp_path / f"copy {n}", history, info)
+    assert any(info.kept_shards for info in infos)
 
 
 def test_the_log_is_kept_while_a_backup_is_under_way_and_no_longer(tmp_path: Path) -> None:

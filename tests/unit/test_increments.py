@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from itertools import pairwise
@@ -386,7 +387,18 @@ def test_a_pace_out_of_range_is_told_before_anything_is_made(
     assert not dest.exists()
 
 
-def test_a_copy_in_small_pieces_beside_flushes_is_whole(store: shardkv.Store, dest: Path) -> None:
+def state_at(history: list[shardkv.Change], seqno: int) -> dict[bytes, bytes]:
+    state: dict[bytes, bytes] = {}
+    for change in history[:seqno]:
+        state.pop(change.key, None)
+        if change.value is not None:
+            state[change.key] = change.value
+    return state
+
+
+def test_a_copy_in_small_pieces_beside_flushes_is_whole(
+    store: shardkv.Store, dest: Path, tmp_path: Path
+) -> None:
     """Keys come, change and go between two pieces of the same shard, and move to the other side of what was copied."""
     for n in range(1000):
         store.put(b"%04d" % n, b"old", ack="memory")
@@ -403,11 +415,13 @@ def test_a_copy_in_small_pieces_beside_flushes_is_whole(store: shardkv.Store, de
     info = store.backup(dest, progress=disturb, max_bytes_per_s=1 << 14)
     assert turn > 20
     history = list(store.changes(since=0))
-    expected: dict[bytes, bytes] = {}
-    for change in history[: info.seqno]:
-        expected.pop(change.key, None)
-        if change.value is not None:
-            expected[change.key] = change.value
-    assert rows(dest) == expected
-    assert shardkv.check(dest).findings == ()
     assert all(one.seqno + 1 == two.seqno for one, two in pairwise(history))
+    assert shardkv.check(dest).findings == ()
+    assert rows(dest) == state_at(history, info.seqno)
+    with pytest.raises(shardkv.InvalidError) as caught:
+        shardkv.restore(dest, tmp_path / "at", until=1)
+    least = int(re.findall(r"after seqno (\d+)", str(caught.value))[0])
+    assert 1000 < least <= info.seqno
+    for until in range(least, info.seqno + 1):
+        seqno = shardkv.restore(dest, tmp_path / f"{until}", until=until).seqno
+        assert rows(tmp_path / f"{until}") == state_at(history, seqno)
