@@ -290,6 +290,34 @@ def test_a_shard_that_the_log_does_not_reach_back_to_is_copied_again(
         assert rows(dest) == dict(store)
 
 
+def test_only_the_shards_that_the_log_does_not_reach_back_to_are_copied_again(
+    tmp_path: Path, dest: Path
+) -> None:
+    options = {**RETAINING, "retain_log_bytes": 4 * 65536}
+    with shardkv.open(tmp_path / "store", **options) as store:
+        write(store, 300)
+        store.flush()
+        pieces = 0
+
+        def progress(done: int, total: int) -> None:
+            nonlocal pieces
+            pieces += 1
+            if pieces == 2:
+                raise StopError
+            for n in range(10):
+                store.put(b"%d" % n, bytes(60000))
+            store.flush()
+
+        with pytest.raises(StopError):
+            store.backup(dest, progress=progress)
+        while store.stats().log.oldest_seqno <= 301:  # the log loop gives it back
+            store.flush()
+        store.put(b"5", b"last")
+        assert store.stats().log.oldest_seqno <= 310
+        assert store.backup(dest).kept_shards == 1
+        assert rows(dest) == dict(store)
+
+
 def test_an_unfinished_copy_of_a_store_that_was_put_back_is_begun_anew(
     tmp_path: Path, dest: Path
 ) -> None:
