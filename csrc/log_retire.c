@@ -97,13 +97,16 @@ bool skv_log_take_retirable(skv_log *log)
 
 void skv_log_retire(skv_log *log, uint64_t bound_seqno, uint64_t applied_sum)
 {
+    bool news;
     skv_lock(&log->lock);
+    news = applied_sum > log->applied_sum || bound_seqno > log->retire_bound;
     if (applied_sum > log->applied_sum)
         log->applied_sum = applied_sum;
     if (bound_seqno > log->retire_bound)
         log->retire_bound = bound_seqno;
     skv_unlock(&log->lock);
-    skv_event_notify(&log->chore);
+    if (news) /* every scan that ends asks */
+        skv_event_notify(&log->chore);
 }
 
 void skv_log_retain(skv_log *log, uint64_t bytes)
