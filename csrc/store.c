@@ -190,7 +190,7 @@ static skv_code adopt_store(skv_store *store, const skv_options *options, skv_er
         code = skv_replay(&store->parts, &store->replayed_records, err);
     if (code == SKV_OK && changed)
         code = skv_settings_store(store, &settings, err);
-    if (code == SKV_OK)
+    if (code == SKV_OK && !options->following) /* who follows may first want to read what there is */
         skv_keep_retire(&store->parts);
     return code;
 }
@@ -353,7 +353,8 @@ skv_code skv_close(skv_store *store, skv_error *err)
         return SKV_OK;
     while (store->parts.snapshots)
         skv_snapshot_end(store->parts.snapshots);
-    skv_keep_retire(&store->parts);
+    if (!store->in_force.following)
+        skv_keep_retire(&store->parts);
     code = skv_log_finish(store->parts.log, err);
     free_parts(store);
     return code;

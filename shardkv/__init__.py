@@ -39,12 +39,15 @@ from shardkv.errors import (
     ValueTooLargeError,
     WrongTypeError,
 )
+from shardkv.exports import ExportedRecord, read_export
 from shardkv.leases import Lease
 from shardkv.locks import KeyLock
 from shardkv.namespace import Namespace
 from shardkv.opening import open
 from shardkv.options import Options, Settings
 from shardkv.peers import Peers
+from shardkv.promoting import Lacking, Promotion, promote
+from shardkv.rejoining import Rejoined, rejoin
 from shardkv.repairing import Repair
 from shardkv.restoring import restore
 from shardkv.scrubbing import ScrubReport
@@ -67,6 +70,7 @@ __all__ = [
     "DiskError",
     "Entry",
     "Error",
+    "ExportedRecord",
     "FencedError",
     "Finding",
     "ForkedError",
@@ -75,6 +79,7 @@ __all__ = [
     "InvalidError",
     "KeyLock",
     "KeyTooLongError",
+    "Lacking",
     "Lease",
     "LeaseLostError",
     "LockOwnerError",
@@ -89,7 +94,9 @@ __all__ = [
     "PeerStatus",
     "Peers",
     "PoisonedError",
+    "Promotion",
     "ReadOnlyError",
+    "Rejoined",
     "Repair",
     "ScrubReport",
     "Settings",
@@ -107,5 +114,8 @@ __all__ = [
     "__version__",
     "check",
     "open",
+    "promote",
+    "read_export",
+    "rejoin",
     "restore",
 ]

@@ -37,13 +37,17 @@ class Lineage:
         family: 16 random bytes, the same in all directories.
         role: only a primary is written to by applications.
         history: epochs, oldest first.
-        members: of a primary: the directories of its peers.
+        members: the directories of the primary's peers; a peer keeps what its primary told it last.
+        primary: of a peer: the directory of its primary.
+        name: of a peer: its own directory, as the primary calls it; not among the members: it was let go.
     """
 
     family: bytes
     role: Role
     history: tuple[Epoch, ...]
     members: tuple[str, ...] = ()
+    primary: str = ""
+    name: str = ""
 
     @property
     def epoch(self) -> int:
@@ -59,11 +63,21 @@ class Lineage:
         number = (newest // TERM + 1) * TERM if promoted else newest + 1
         epoch = Epoch(number, int.from_bytes(os.urandom(8), "little"), first_seqno)
         reached = (e for e in self.history if e.first_seqno <= first_seqno)
-        return replace(self, role="primary", history=(*reached, epoch)[-EPOCHS_KEPT:])
+        history = (*reached, epoch)[-EPOCHS_KEPT:]
+        return replace(self, role="primary", history=history, primary="", name="")
 
-    def as_peer(self) -> Lineage:
-        """Return what a peer of this primary keeps."""
-        return replace(self, role="peer", members=())
+    def as_peer(self, primary: str = "", name: str = "") -> Lineage:
+        """Return what a peer of this primary keeps. Args: primary, name: the directories of both."""
+        return replace(self, role="peer", primary=primary, name=name)
+
+    def written(self, last_seqno: int) -> Lineage:
+        """Return this lineage without epochs of which no record came here."""
+        history = tuple(e for e in self.history if e.first_seqno <= last_seqno)
+        return replace(self, history=history or self.history[:1])
+
+    def rank(self, last_seqno: int) -> tuple[int, int]:
+        """Return what orders directories: what a quorum acked is not in the lower of two alone."""
+        return self.written(last_seqno).epoch, last_seqno
 
     def packed(self) -> bytes:
         """Return the bytes for a manifest."""
@@ -73,6 +87,8 @@ class Lineage:
                 "role": self.role,
                 "history": [list(epoch) for epoch in self.history],
                 "members": list(self.members),
+                "primary": self.primary,
+                "name": self.name,
             }
         )
         return blob
@@ -94,7 +110,8 @@ def unpacked(blob: bytes) -> Lineage | None:
         fields = msgpack.unpackb(blob)
         history = tuple(Epoch(*map(int, epoch)) for epoch in fields.pop("history"))
         members = tuple(map(str, fields.pop("members")))
-        found = Lineage(fields.pop("family"), fields.pop("role"), history, members)
+        names = str(fields.pop("primary")), str(fields.pop("name"))
+        found = Lineage(fields.pop("family"), fields.pop("role"), history, members, *names)
         sound = not fields and len(found.family) == 16 and found.role in ("primary", "peer")
         if not sound or not history:
             raise ValueError("fields")
@@ -127,7 +144,7 @@ def meet(primary: Lineage, primary_seqno: int, peer: Lineage, peer_seqno: int) -
     shared = [epoch for epoch in peer.history if (epoch.number, epoch.id) in known]
     if not shared:
         return Meeting("newer" if peer.epoch > primary.epoch else "diverged", 0)
-    end = _end_of(shared[-1], primary.history, primary_seqno)
+    end = min(_end_of(shared[-1], primary.history, primary_seqno), primary_seqno)
     common = min(end, _end_of(shared[-1], peer.history, peer_seqno), peer_seqno)
     if unknown and peer.epoch > primary.epoch:
         return Meeting("newer", common)

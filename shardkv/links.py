@@ -7,6 +7,7 @@ import threading
 import time
 from typing import Protocol
 
+from shardkv import quarantine
 from shardkv._native import COPYING, DOWN, STATES, Copy, Engine, Ship, look_at_lineage
 from shardkv.errors import ClosedError, Error, FencedError, InvalidError, LogGoneError
 from shardkv.lineage import Lineage, meet, unpacked
@@ -36,13 +37,15 @@ class Link:
 
     Attributes:
         greeted: set when it is known what the directory holds, or that this cannot be known now.
-        found: lineage and newest seqno that were found there; None: nothing, or nobody knows.
+        seen: the lineage that was seen there, even if somebody else has it open; None: nothing, or nobody knows.
+        found: lineage and newest seqno, of a directory that nobody else can change now.
     """
 
     def __init__(self, head: Head, path: str) -> None:
         self.path = path
         self.place = head.engine.add_peer(path)
         self.greeted, self.go = threading.Event(), threading.Event()
+        self.seen: Lineage | None = None
         self.found: tuple[Lineage, int] | None = None
         self.peer: Engine | None = None
         self.why = ""
@@ -51,6 +54,8 @@ class Link:
         self._ship: Ship | None = None
         self._workers: Workers | None = None
         self._began = time.monotonic()
+        self._kept: Lineage | None = None  # what a peer that is shipped to has in its manifest
+        self._keeping = threading.Lock()
         self._over, self._shipping = threading.Event(), threading.Lock()
         self._thread = threading.Thread(target=self._run, name="shardkv-peer", daemon=True)
         self._thread.start()
@@ -107,8 +112,8 @@ class Link:
             try:
                 self._send()
             except LogGoneError:  # it was away for too long
+                forget(self.path)  # while nobody else can open it
                 self._part()
-                forget(self.path)
 
     def _greet(self) -> None:
         self.greeted.set()
@@ -117,16 +122,22 @@ class Link:
                 raise ClosedError("the store is closed")
 
     def _open(self) -> None:
-        blob = look_at_lineage(self.path)
+        self.seen = self._relative(look_at_lineage(self.path))
+        if self.seen.role == "primary":
+            self.found = self.seen, self.seen.history[-1].first_seqno
+            return
+        quarantine.refuse(self.path)
+        self.peer = Engine(self.path, Options(create=False, following=True))
+        self._workers = Workers(self.peer)
+        # Looked at again: until it was held here, another primary could write to it.
+        self.seen = self._relative(self.peer.lineage())
+        self.found = self.seen, self.peer.last_seqno()
+
+    def _relative(self, blob: bytes | None) -> Lineage:
         known = unpacked(blob) if blob else None
         if known is None or known.family != self._head.lineage.family:
             raise InvalidError(f"{self.path} holds another store, which is no peer of this one")
-        if known.role == "peer":
-            self.peer = Engine(self.path, Options(create=False, following=True))
-            self._workers = Workers(self.peer)
-            self.found = known, self.peer.last_seqno()
-        else:
-            self.found = known, known.history[-1].first_seqno
+        return known
 
     def _follow(self) -> None:
         """See to it that the peer goes on from what it has.
@@ -142,7 +153,7 @@ class Link:
                 f"{self.path} has seen epoch {peer.epoch}, this store is of epoch {lineage.epoch}: "
                 "another one was promoted"
             )
-        if self.peer is None:
+        if self.peer is None or peer.role == "primary":
             raise FencedError(
                 f"{self.path} is a primary, too: make it a peer with shardkv.rejoin, which keeps what only it has"
             )
@@ -151,14 +162,37 @@ class Link:
                 f"{self.path} has records from seqno {found.common_seqno + 1} to {seqno} that this store never had: "
                 "shardkv.rejoin exports them, then makes it a peer again"
             )
-        if peer.history != lineage.history:
-            self.peer.save_lineage(lineage.as_peer().packed())
+        self._keep(peer)
+
+    def _keep(self, kept: Lineage) -> None:
+        """From here on the peer's manifest follows the store's lineage; `kept` is in it now."""
+        with self._keeping:
+            self._kept = kept
+        self._tell()
+
+    def tell(self) -> threading.Thread:
+        """Let the peer know what the store's lineage says by now, in a thread of its own: its disk may hang."""
+        thread = threading.Thread(target=self._tell_if, name="shardkv-peer-lineage", daemon=True)
+        thread.start()
+        return thread
+
+    def _tell_if(self) -> None:
+        with contextlib.suppress(Error):  # what failed is told at the next session
+            self._tell()
+
+    def _tell(self) -> None:
+        with self._keeping:
+            told = self._head.lineage.as_peer(self._head.path, self.path)
+            if self.peer is not None and self._kept is not None and self._kept != told:
+                self.peer.save_lineage(told.packed())
+                self._kept = told
 
     def _make_copy(self) -> None:
         """Make the directory a copy of the store as it is; from then on the log is kept for it."""
         head = self._head
         head.engine.set_peer(self.place, COPYING, 0)
-        copy = self._copy = Copy.of(head.engine, self.path, head.lineage.as_peer().packed())
+        lineage = head.lineage.as_peer(head.path, self.path)
+        copy = self._copy = Copy.of(head.engine, self.path, lineage.packed())
         with contextlib.closing(copy):
             while copy.next():
                 if self._over.is_set():
@@ -167,6 +201,7 @@ class Link:
             self._workers = Workers(self.peer)
             self._ship = Ship(head.engine, self.place, self.peer)
         self._copy = None
+        self._keep(lineage)
 
     def _send(self) -> None:
         assert self.peer
@@ -179,7 +214,8 @@ class Link:
 
     def _part(self) -> None:
         """Close the peer, in whatever state it is."""
-        peer, self.peer, self._copy = self.peer, None, None
+        with self._keeping:
+            peer, self.peer, self._copy, self._kept = self.peer, None, None, None
         with self._shipping:
             if self._ship is not None:
                 self._ship.close()

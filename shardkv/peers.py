@@ -19,6 +19,7 @@ from shardkv.stats import PeerStatus
 
 CONTACT_S = 5.0
 DRAIN_S = 5.0
+TELL_S = 1.0
 
 
 class Peers:
@@ -56,7 +57,7 @@ class Peers:
             if self._known(name) is not None:
                 raise InvalidError(f"{path} is a peer of this store already")
             refuse_place(self.path, name, self._lineage)
-            lineage = self._lineage or founded(self.engine.last_seqno() + 1)
+            lineage = self._lineage or self._found_family()
             self._save(replace(lineage, members=(*lineage.members, name)))
             link = self._links[name] = Link(self, name)
             link.go.set()
@@ -70,6 +71,7 @@ class Peers:
             left = tuple(member for member in self.lineage.members if member != name)
             self._save(replace(self.lineage, members=left))
             link = self._links.pop(name)
+            self._tell(link)
             link.stop()
             link.join()
             self.engine.remove_peer(link.place)
@@ -104,17 +106,17 @@ class Peers:
             )
         stored = self._lineage.members if self._lineage else ()
         names = self._members(asked, stored)
-        if not names:
+        if not names and self._lineage is None:
             return
-        lineage = self._lineage or founded(self.engine.last_seqno() + 1)
-        self._lineage = replace(lineage, members=names)
+        begun = self._lineage is not None
+        self._lineage = replace(self._lineage or self._found_family(), members=names)
         self._links = {name: Link(self, name) for name in names}
         deadline = time.monotonic() + CONTACT_S
         for link in self._links.values():
             link.greeted.wait(max(0.0, deadline - time.monotonic()))
         self._refuse_unsure(stored, quorum)
         newest = self._take_over()
-        if stored:
+        if begun:  # with peers or without: one that comes back must not take what is written now for what it has
             self._save(self.lineage.begun(self.engine.last_seqno() + 1, above=newest))
         else:
             self._save(self.lineage)
@@ -138,9 +140,9 @@ class Peers:
         """Raise when a newer primary is known, or may be."""
         own = self.engine.last_seqno()
         for link in self._links.values():
-            if link.found is None:
+            if link.seen is None:
                 continue
-            known, seqno = link.found
+            known, seqno = link.found or (link.seen, 0)
             if meet(self.lineage, own, known, seqno).verdict == "newer":
                 raise FencedError(
                     f"{link.path} has seen epoch {known.epoch}, but {self.path} is of epoch {self.lineage.epoch}: "
@@ -175,8 +177,9 @@ class Peers:
         """Give peers the time to get everything."""
         last, deadline = self.engine.last_seqno(), time.monotonic() + timeout
         waiting = threading.Event()
+        links = [link for link in self._links.values() if link.go.is_set()]
         while time.monotonic() < deadline and any(
-            s.state != "failed" and s.seqno < last for s in self.status()
+            s.state != "failed" and s.seqno < last for s in (link.status() for link in links)
         ):
             waiting.wait(0.005)
 
@@ -195,9 +198,21 @@ class Peers:
         for link in self._links.values():
             link.forked()
 
+    def _found_family(self) -> Lineage:
+        last = self.engine.last_seqno()
+        self.engine.wait(last)  # what an epoch begins after cannot be lost
+        return founded(last + 1)
+
     def _save(self, lineage: Lineage) -> None:
         self.engine.save_lineage(lineage.packed())
         self._lineage = lineage
+        self._tell(*self._links.values())
+
+    def _tell(self, *links: Link) -> None:
+        """Let peers know what the lineage says; one that is too slow learns it later."""
+        deadline = time.monotonic() + TELL_S
+        for thread in [link.tell() for link in links]:
+            thread.join(max(0.0, deadline - time.monotonic()))
 
     def _known(self, name: str) -> str | None:
         """Return a peer's name as it is stored, however the directory is spelled."""

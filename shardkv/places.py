@@ -9,7 +9,10 @@ from collections.abc import Sequence
 from shardkv._native import look_at_lineage
 from shardkv.backups import absolute, refuse_inside
 from shardkv.errors import CorruptionError, Error, FencedError, InvalidError
-from shardkv.lineage import Lineage, unpacked
+from shardkv.exports import sync_file
+from shardkv.lineage import Lineage, meet, unpacked
+
+UNFINISHED = {"LOCK", "COPYING", "ORIGIN", "log", "shards"}
 
 
 def holds_store(path: str) -> bool:
@@ -18,12 +21,14 @@ def holds_store(path: str) -> bool:
 
 
 def forget(path: str) -> None:
-    """Make of a peer's store an unfinished copy: the next one begins anew."""
-    with open(os.path.join(path, "COPYING"), "ab"):
+    """Make of a store an unfinished copy: the next one begins anew. Durable when this returns."""
+    with open(os.path.join(path, "COPYING"), "wb"):  # empty: nothing of it may be gone on with
         pass
-    for name in ("MANIFEST", "MANIFEST.bak"):
+    sync_file(path)  # before the manifests go: without both it would be nobody's
+    for name in ("MANIFEST.new", "MANIFEST.bak", "MANIFEST", "ORIGIN"):
         with contextlib.suppress(FileNotFoundError):
             os.unlink(os.path.join(path, name))
+    sync_file(path)
 
 
 def refuse_place(path: str, peer: str, lineage: Lineage | None) -> None:
@@ -39,7 +44,7 @@ def refuse_place(path: str, peer: str, lineage: Lineage | None) -> None:
     if not os.path.isdir(os.path.dirname(inside)):
         raise InvalidError(f"{peer} cannot be made: its parent does not exist")
     if not holds_store(peer):
-        if os.path.isdir(peer) and set(os.listdir(peer)) - {"LOCK", "COPYING", "log", "shards"}:
+        if os.path.isdir(peer) and set(os.listdir(peer)) - UNFINISHED:
             raise InvalidError(f"{peer} is neither empty nor a peer of this store")
         return
     blob = look_at_lineage(peer)
@@ -49,6 +54,10 @@ def refuse_place(path: str, peer: str, lineage: Lineage | None) -> None:
     if known.role == "primary":
         raise FencedError(
             f"{peer} is a primary of epoch {known.epoch}: shardkv.rejoin makes it a peer"
+        )
+    if meet(lineage, 0, known, 0).verdict == "newer":
+        raise FencedError(
+            f"{peer} has seen epoch {known.epoch}, {path} is of epoch {lineage.epoch}: another directory was promoted"
         )
 
 

@@ -108,6 +108,12 @@ int64_t skv_lineage_read(skv_store *store, skv_io *io);
 skv_code skv_lineage_save(skv_store *store, const char *lineage, size_t bytes, skv_io *io);
 /* Of a directory, whoever has it open; nothing is written. NOT_FOUND: there is no store. CORRUPT, FORMAT, IO. */
 int64_t skv_lineage_look(const char *path, skv_io *io);
+/* The newest record of a store that nobody has open, and the first one of its log; nothing is written. INVALID (there is no
+ * store), LOCKED, CORRUPT, FORMAT, IO. */
+typedef struct {
+    uint64_t first_seqno, last_seqno;
+} skv_standing;
+skv_code skv_standing_look(const skv_lmdb *lmdb, const char *path, skv_standing *out, skv_io *io);
 
 /* -- peers ---------------------------------------------------------------------------------------------------------- */
 

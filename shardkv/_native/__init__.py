@@ -51,6 +51,7 @@ from shardkv._native.shipping import (
     PeerCounters,
     Ship,
     look_at_lineage,
+    look_at_standing,
 )
 
 __all__ = [
@@ -102,6 +103,7 @@ __all__ = [
     "lmdb_version",
     "load_lmdb",
     "look_at_lineage",
+    "look_at_standing",
     "pack",
     "release",
     "ring_pick",

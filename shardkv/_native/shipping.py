@@ -9,6 +9,7 @@ from shardkv._core import ffi, lib
 from shardkv._native.codes import AGAIN, NOT_FOUND, QUORUM, SLICE_MS, error_from
 from shardkv._native.crossing import Workspace, owned
 from shardkv._native.handle import Handle
+from shardkv._native.lmdb import find_lmdb_module, load_lmdb
 
 PEERS_MAX: Final[int] = lib.SKV_PEERS_MAX
 DOWN: Final[int] = lib.SKV_PEER_DOWN
@@ -148,3 +149,15 @@ def look_at_lineage(path: str) -> bytes | None:
         raise error_from(ws.c.error)
     blob: bytes = ws.data()
     return blob
+
+
+def look_at_standing(path: str) -> tuple[int, int]:
+    """Return the newest seqno in a store that nobody has open, and that of its log's first record. Nothing is written.
+
+    Raises: InvalidError (there is no store), LockedError, CorruptionError, FormatError, DiskError.
+    """
+    ws, out = Workspace(), ffi.new("skv_standing *")
+    lmdb = load_lmdb(find_lmdb_module())
+    if lib.skv_standing_look(lmdb, os.fsencode(path), out, ws.c) != 0:
+        raise error_from(ws.c.error)
+    return out.last_seqno, out.first_seqno

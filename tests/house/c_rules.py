@@ -28,7 +28,7 @@ LEVELS = {
     "paths that take two": "atomic_path sweep_path flush_path",
     "house": "home still remains mend store settings loops copying increment",
     "contract": """api_read api_write api_expiry api_atomic api_changes api_stats api_notify
-        api_copy api_check api_scrub api_mend api_peers""",
+        api_copy api_check api_scrub api_mend api_peers api_standing""",
 }
 # Neighbours on one level that may know each other, as long as no circle comes of it.
 FAMILIES = (
