@@ -22,9 +22,9 @@ def mend(sources: list[tuple[str, int]]) -> None:
     """Replace the store at the first source's path, and tell what was done. The damaged one is kept beside it."""
     path = sources[0][0]
     beside = path + BESIDE
-    if holds_store(beside):
-        shutil.rmtree(beside)  # of a repair that ended before they changed places
-    work = Mend(sources, beside)
+    if holds_store(beside):  # of a repair that was killed before they changed places, or somebody's
+        os.rename(beside, free_name(f"{beside}-unused"))
+    work, kept = Mend(sources, beside), ""
     try:
         while work.next():
             say(done=work.done, total=work.total)
@@ -37,6 +37,8 @@ def mend(sources: list[tuple[str, int]]) -> None:
         say(kept=kept, seqno=work.seqno, losses=[told(loss) for loss in losses], count=count)
     finally:
         work.close()
+        if not kept:
+            shutil.rmtree(beside, ignore_errors=True)
 
 
 def prove(path: str) -> None:

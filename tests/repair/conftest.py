@@ -5,14 +5,12 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from . import stores
-
-SCALE = int(os.environ.get("SHARDKV_REPAIR_SCALE", "1"))
 
 
 class Family:
@@ -68,8 +66,3 @@ def place(quick: Path) -> Iterator[Path]:
     """A directory of the test's own."""
     with tempfile.TemporaryDirectory(dir=quick) as name:
         yield Path(name)
-
-
-@pytest.fixture(scope="session")
-def scaled() -> Callable[[int], int]:
-    return lambda cases: cases * SCALE

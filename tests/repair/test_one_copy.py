@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -12,6 +11,7 @@ import pytest
 from . import damage
 from .conftest import Family
 
+LONG = (pytest.mark.slow, pytest.mark.timeout(1800))
 ORDERS = ("abc", "bac", "aac", "bbb", "cab")
 
 
@@ -33,19 +33,21 @@ def hurt(path: Path, rng: random.Random) -> str:
     return ", ".join(told)
 
 
+@pytest.mark.parametrize("cases", [150, pytest.param(5000, marks=LONG)])
 def test_one_damaged_copy_is_made_whole_from_two_others(
-    family: Family, rng: random.Random, place: Path, scaled: Callable[[int], int]
+    family: Family, rng: random.Random, place: Path, cases: int
 ) -> None:
-    for case in range(scaled(120)):
+    for case in range(cases):
         copies = family.copies(rng.choice(ORDERS), place / "copies")
         told = hurt(copies[0], rng)
         family.judge(copies, place / "mended", f"case {case}: {told}")
 
 
+@pytest.mark.parametrize("cases", [80, pytest.param(3000, marks=LONG)])
 def test_two_damaged_copies_are_made_whole_from_a_third(
-    family: Family, rng: random.Random, place: Path, scaled: Callable[[int], int]
+    family: Family, rng: random.Random, place: Path, cases: int
 ) -> None:
-    for case in range(scaled(60)):
+    for case in range(cases):
         copies = family.copies(rng.choice(ORDERS), place / "copies")
         told = [hurt(path, rng) for path in rng.sample(copies, 2)]
         family.judge(copies, place / "mended", f"case {case}: {told}")

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
 from pathlib import Path
+
+import pytest
 
 from . import damage
 from .conftest import Family
 
+LONG = (pytest.mark.slow, pytest.mark.timeout(1800))
 SPREAD = (
     damage.PAGE // damage.SECTOR
 )  # what is hit in a shard is a page; records of the log are shorter
@@ -35,10 +37,60 @@ def spread(copies: list[Path], rng: random.Random) -> list[str]:
     return told
 
 
+@pytest.mark.parametrize("cases", [100, pytest.param(4000, marks=LONG)])
 def test_damage_in_all_copies_of_equal_stores_is_repaired(
-    short_family: Family, rng: random.Random, place: Path, scaled: Callable[[int], int]
+    short_family: Family, rng: random.Random, place: Path, cases: int
 ) -> None:
-    for case in range(scaled(60)):
+    for case in range(cases):
         copies = short_family.copies(rng.choice(("aaa", "bbb")), place / "copies")
         told = spread(copies, rng)
         short_family.judge(copies, place / "mended", f"case {case}: {told}")
+
+
+def spoil_keys(path: Path, keys: list[bytes]) -> None:
+    """Turn over a bit in the value of each record of these keys, in shards and log."""
+    for file in (*path.glob("shards/*/data.mdb"), *path.glob("log/*.log")):
+        image = bytearray(file.read_bytes())
+        gap = 12 if file.name == "data.mdb" else 0
+        for key in keys:
+            at = image.find(key)
+            while at >= 0:
+                image[at + len(key) + gap] ^= 1
+                at = image.find(key, at + 1)
+        file.write_bytes(image)
+
+
+@pytest.mark.parametrize("cases", [40, pytest.param(1000, marks=LONG)])
+def test_copies_that_were_flushed_at_different_times_mend_each_other(
+    short_family: Family, rng: random.Random, place: Path, cases: int
+) -> None:
+    """What one has in its shard another has in its log; what one has deleted another still has."""
+    for case in range(cases):
+        copies = short_family.copies(rng.choice(("ab", "ba", "abb", "aba")), place / "copies")
+        keys = rng.sample(sorted(key for key in short_family.rows if key.startswith(b"key")), 9)
+        for number, path in enumerate(copies):
+            spoil_keys(path, keys[3 * number : 3 * number + 3])
+        short_family.judge(copies, place / "mended", f"case {case}: {keys}")
+
+
+def lose_branches(path: Path) -> int:
+    """Zero every page of a shard's trees that is no leaf."""
+    lost = 0
+    for file in path.glob("shards/*/data.mdb"):
+        image = bytearray(file.read_bytes())
+        for at in range(2 * damage.PAGE, len(image), damage.PAGE):
+            if int.from_bytes(image[at + 10 : at + 12], "little") == 1:
+                image[at : at + damage.PAGE] = bytes(damage.PAGE)
+                lost += 1
+        file.write_bytes(image)
+    return lost
+
+
+def test_leaves_are_found_without_their_trees(short_family: Family, place: Path) -> None:
+    """In every copy, and with a record of each damaged, so that none of them is whole."""
+    for names in ("aa", "bb", "ab"):
+        copies = short_family.copies(names, place / "copies")
+        for number, path in enumerate(copies):
+            assert lose_branches(path) >= 2
+            spoil_keys(path, [b"key 0012%d" % (2 * number + 1), b"key 0013%d" % (2 * number + 1)])
+        short_family.judge(copies, place / "mended", names)
