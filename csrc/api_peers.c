@@ -162,6 +162,7 @@ static skv_code begin(skv_ship *ship, skv_error *err)
     if (last > skv_last_seqno(ship->store))
         return skv_fail_at(err, SKV_INVALID, "", 0, last, "the peer has seqno %llu already, which was not written here yet",
                            (unsigned long long)last);
+    skv_acks_set(&ship->store->parts.acks, ship->place, SKV_PEER_BEHIND);
     skv_acks_note(&ship->store->parts.acks, ship->place, skv_log_durable(ship->peer->parts.log));
     return skv_ship_begin(&ship->store->parts, &ship->peer->parts, &ship->shipment, err);
 }

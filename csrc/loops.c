@@ -44,7 +44,7 @@ static void sweep_and_wait(skv_store *store, unsigned seen)
 /* Nobody writes to a store that is open readonly, so nothing presses; what it is, a backup or not, it stays. */
 static bool wants_no_flush(skv_store *store)
 {
-    return store->readonly && !atomic_load(&store->parts.flush_target);
+    return store->readonly && !store->in_force.following && !atomic_load(&store->parts.flush_target);
 }
 
 void skv_run_flush(skv_store *store)

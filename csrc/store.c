@@ -246,7 +246,7 @@ static skv_code open_store(skv_store *store, const skv_options *options, skv_err
         code = skv_os_remove(store->dir, SKV_BIRTH_NAME, err);
     if (code == SKV_OK)
         code = skv_os_remove(store->dir, SKV_COPY_NAME, err);
-    if (code == SKV_OK && !store->readonly)
+    if (code == SKV_OK && (!store->readonly || store->in_force.following))
         code = forget_origin(store, err);
     return code;
 }

@@ -210,6 +210,18 @@ def test_a_peer_ahead_whose_log_is_gone_is_refused_and_kept(
     assert contents(b) == {b"k": b"2"}
 
 
+def test_a_peer_flushes_by_itself(places: tuple[Path, Path, Path]) -> None:
+    a, b, _ = places
+    value = os.urandom(1000)
+    with shardkv.open(
+        a, shards=2, peers=[b], unflushed_bytes=1 << 20, write_timeout=TIMEOUT_S
+    ) as store:
+        for i in range(10_000):  # ten times the budget
+            store.put(f"{i % 500}".encode(), value, ack="memory")
+        store.put(b"last", b"", ack="all")
+    assert len(contents(b)) == 501
+
+
 def test_the_manifest_knows_the_family(places: tuple[Path, Path, Path]) -> None:
     a, b, _ = places
     with shardkv.open(a, shards=2, peers=[b], ack="all") as store:
