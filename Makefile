@@ -70,7 +70,7 @@ RUN_tsan = LD_PRELOAD="$$($(CC) -print-file-name=libtsan.so)" \
   TSAN_OPTIONS=halt_on_error=1:exitcode=66:ignore_noninstrumented_modules=1 setarch -R
 # --capture=sys leaves the report of a sanitizer on the terminal.
 # Python tests that are worth a sanitizer's time; SANITIZED="..." names others.
-SANITIZED ?= $(wildcard tests/unit tests/format tests/property tests/model tests/stress tests/aio tests/history)
+SANITIZED ?= $(wildcard tests/unit tests/format tests/property tests/model tests/stress tests/aio tests/history tests/peers)
 
 # A thread that a forked child of threads starts is beyond what the thread sanitizer follows.
 LEFT_OUT_tsan = --deselect tests/stress/test_fork.py \
