@@ -7,6 +7,7 @@
 #include "memory.h"
 #include "os.h"
 
+#define WAYS 6
 #define COMMIT_BYTES ((uint64_t)64 << 20)
 
 bool skv_mend_whole(const skv_mend_view *view)
@@ -121,6 +122,7 @@ typedef struct {
     skv_shard *shard;             /* owned: the new one */
     uint64_t after_seqno, upto;   /* records that are wanted */
     const skv_mend_view *newest;  /* the one whose sums are to be reached */
+    const skv_mend_view *wanted;  /* only what this one has as spoilt; NULL: everything */
     uint64_t bytes;               /* in the open transaction */
 } filling;
 
@@ -134,9 +136,20 @@ static void note_replaced(filling *fill, const skv_record *record)
     }
 }
 
+static bool is_spoilt_in(const skv_mend_view *view, const skv_record *record)
+{
+    for (uint32_t n = 0; n < view->spoilt_count && n < SKV_MEND_SPOILT_MAX; n++)
+        if (view->spoilt[n].seqno == record->seqno && view->spoilt[n].checksum == record->checksum)
+            return true;
+    return false;
+}
+
 static skv_code put(filling *fill, const skv_record *record, skv_error *err)
 {
-    skv_code code = skv_shard_apply_newer(fill->shard, record, err);
+    skv_code code;
+    if (fill->wanted && !is_spoilt_in(fill->wanted, record))
+        return SKV_OK;
+    code = skv_shard_apply_newer(fill->shard, record, err);
     note_replaced(fill, record);
     fill->bytes += record->key.bytes + record->value.bytes;
     if (code != SKV_OK || fill->bytes < COMMIT_BYTES)
@@ -246,19 +259,27 @@ static void judge(const filling *fill, skv_mend_result *out)
         }
 }
 
-/* All that any copy has, the newest of each key, and what the log says of it since `logged_from`. */
-static skv_code attempt(filling *fill, uint64_t logged_from, bool reached, skv_error *err)
+/* All that any copy has, the newest of each key, and what the log says of it since `logged_from`. alone: what the newest copy
+ * has, and only those of the others that it has as spoilt; so they may be as old as they like. */
+static skv_code attempt(filling *fill, uint64_t logged_from, skv_pages_way way, bool alone, skv_error *err)
 {
     skv_code code = begin_shard(fill, err);
+    fill->wanted = NULL;
     for (uint32_t i = 0; i < fill->from->count; i++)
         for (uint32_t n = 0; n < fill->from->views[i].spoilt_count && n < SKV_MEND_SPOILT_MAX; n++)
             fill->from->views[i].spoilt[n].replaced = false;
+    if (alone && code == SKV_OK)
+        code = fill_from_view(fill, fill->newest, way, err);
+    fill->wanted = alone ? fill->newest : NULL;
     for (uint32_t copy = 0; copy < SKV_MEND_COPIES_MAX && code == SKV_OK; copy++) {
         const skv_mend_view *view = view_of(fill->from, copy);
         if (view)
-            code = fill_from_view(fill, view, reached ? SKV_PAGES_REACHED : SKV_PAGES_LISTED, err);
+            code = fill_from_view(fill, view, way, err);
     }
-    return code == SKV_OK ? fill_from_log(fill, logged_from, fill->upto, err) : code;
+    if (code == SKV_OK)
+        code = fill_from_log(fill, logged_from, fill->upto, err);
+    fill->wanted = NULL;
+    return code;
 }
 
 static skv_code try_union(filling *fill, skv_mend_result *out, skv_error *err)
@@ -266,9 +287,10 @@ static skv_code try_union(filling *fill, skv_mend_result *out, skv_error *err)
     uint64_t unbroken = skv_remnants_unbroken(fill->plan->log, fill->upto);
     skv_mend_verdict wanted = SKV_MEND_WHOLE;
     skv_code code = SKV_OK;
-    for (int n = 0; n < 8 && code == SKV_OK; n++) {
-        wanted = n < 4 ? SKV_MEND_WHOLE : SKV_MEND_LOST;
-        code = attempt(fill, n & 2 ? 1 : unbroken, n & 1, err);
+    for (int n = 0; n < 2 * WAYS && code == SKV_OK; n++) {
+        int how = n % WAYS / 2; /* alone, since the log is unbroken, with all of the log */
+        wanted = n < WAYS ? SKV_MEND_WHOLE : SKV_MEND_LOST;
+        code = attempt(fill, how == 1 ? unbroken : 1, n % 2 ? SKV_PAGES_REACHED : SKV_PAGES_LISTED, how == 0, err);
         if (code == SKV_OK)
             judge(fill, out);
         if (code != SKV_OK || out->verdict <= wanted)
@@ -292,7 +314,7 @@ static skv_code take_what_there_is(filling *fill, skv_mend_result *out, skv_erro
 {
     fill->upto = fill->plan->last_seqno;
     *out = (skv_mend_result){.verdict = SKV_MEND_UNPROVEN, .from_seqno = fill->upto};
-    return attempt(fill, 1, false, err);
+    return attempt(fill, 1, SKV_PAGES_LISTED, false, err);
 }
 
 static skv_code choose(filling *fill, bool complete, skv_mend_result *out, skv_error *err)
