@@ -190,7 +190,8 @@ void skv_snapshot_close(skv_snapshot *snapshot)
     if (skv_store_enter(store, &ignored) != SKV_OK)
         return; /* closing the store ends all of its snapshots; in a forked child they are the parent's */
     skv_snapshot_end(snapshot);
-    skv_keep_retire(&store->parts);
+    if (!store->readonly) /* who only looks leaves the log as it is */
+        skv_keep_retire(&store->parts);
     skv_store_leave(store);
 }
 

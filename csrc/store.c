@@ -172,6 +172,13 @@ static skv_code refuse_other_layout(const skv_manifest *manifest, const skv_opti
     return SKV_OK;
 }
 
+/* Such a store may learn that it has gone its own way: what only it has is read from its log, which is let go of by flushes
+ * alone, and not by an open that is refused. */
+static bool in_family(const skv_store *store)
+{
+    return store->manifest.lineage_bytes > 0;
+}
+
 /* The layout is what it is; settings are what they were, or what is asked for, which is stored when all else went well. */
 static skv_code adopt_store(skv_store *store, const skv_options *options, skv_error *err)
 {
@@ -190,7 +197,7 @@ static skv_code adopt_store(skv_store *store, const skv_options *options, skv_er
         code = skv_replay(&store->parts, &store->replayed_records, err);
     if (code == SKV_OK && changed)
         code = skv_settings_store(store, &settings, err);
-    if (code == SKV_OK && !options->following) /* who follows may first want to read what there is */
+    if (code == SKV_OK && !in_family(store))
         skv_keep_retire(&store->parts);
     return code;
 }
@@ -353,7 +360,7 @@ skv_code skv_close(skv_store *store, skv_error *err)
         return SKV_OK;
     while (store->parts.snapshots)
         skv_snapshot_end(store->parts.snapshots);
-    if (!store->in_force.following)
+    if (!in_family(store))
         skv_keep_retire(&store->parts);
     code = skv_log_finish(store->parts.log, err);
     free_parts(store);

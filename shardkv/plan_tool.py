@@ -14,6 +14,7 @@ from rich.table import Table
 
 import shardkv
 from shardkv.calibrating import NoRoom, calibrate
+from shardkv.cli import NOT_DONE, as_json, say_json
 from shardkv.planning import (
     ASSUMPTIONS,
     GROWTHS,
@@ -25,7 +26,6 @@ from shardkv.planning import (
     Wait,
     obstacles,
 )
-from shardkv.tools import NOT_DONE, as_json, say_json
 
 PLAIN_WIDTH = 120
 SIZE_STEPS = (0.25, 1, 4, 16, 64)

@@ -1,4 +1,4 @@
-"""The command line: check and repair, scrub, backup, restore, dump, stats of a store that nobody has open.
+"""The command line: check and repair, scrub, backup, restore, dump, stats of a store that nobody has open; peers.
 
 Exit codes: 0 good; 1 damage was found; 2 it could not be done (usage, no store, in use, disk).
 """
@@ -7,64 +7,29 @@ from __future__ import annotations
 
 import base64
 import dataclasses
-import functools
-import json
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import Any
 
 import click
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 import shardkv
 import shardkv.scrubbing
+from shardkv.cli import (
+    DAMAGED,
+    as_json,
+    bar,
+    dest_argument,
+    path_argument,
+    say_json,
+    telling,
+    tools,
+)
+from shardkv.peers_tool import peers, promote, rejoin
 from shardkv.restoring import backup_closed
 
-DAMAGED, NOT_DONE = 1, 2
-as_json = click.option("--json", "as_json", is_flag=True, help="Say it in JSON.")
-path_argument = click.argument("path", type=click.Path(exists=True, file_okay=False))
-dest_argument = click.argument("dest", type=click.Path())
+__all__ = ["tools"]
 
-
-@click.group()
-@click.version_option(shardkv.__version__)
-def tools() -> None:
-    """Look after a store. Exit code 0: good; 1: damage was found; 2: it could not be done."""
-
-
-def telling(command: Callable[..., None]) -> Callable[..., None]:
-    """Make errors of a command words and an exit code."""
-
-    @functools.wraps(command)
-    def run(**given: Any) -> None:
-        try:
-            command(**given)
-        except shardkv.Error as error:
-            if given["as_json"]:
-                say_json({"error": type(error).__name__, "text": str(error)})
-            click.echo(f"{type(error).__name__}: {error}", err=True)
-            sys.exit(DAMAGED if isinstance(error, shardkv.CorruptionError) else NOT_DONE)
-
-    return run
-
-
-def say_json(what: object) -> None:
-    """Print one line of JSON."""
-    click.echo(json.dumps(what))
-
-
-@contextmanager
-def bar(what: str) -> Iterator[Callable[[int, int], None]]:
-    """Show progress on a terminal; nothing elsewhere."""
-    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn())
-    console = Console(stderr=True)
-    with Progress(
-        *columns, TimeRemainingColumn(), console=console, disable=not console.is_terminal
-    ) as progress:
-        task = progress.add_task(what, total=None)
-        yield lambda done, total: progress.update(task, completed=done, total=total)
+for command in (promote, rejoin, peers):
+    tools.add_command(command)
 
 
 @tools.command()

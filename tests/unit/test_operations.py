@@ -44,4 +44,4 @@ def test_every_step_does_what_it_says(
         else:
             said = run_shell(step, tmp_path)
         if told:
-            assert said == told, step
+            assert said.replace(str(tmp_path), "DIR") == told, step
