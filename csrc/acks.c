@@ -106,12 +106,12 @@ int64_t skv_acks_add(skv_acks *acks, const char *name, skv_error *err)
         return skv_fail(err, SKV_INVALID, "the peer's path has %zu bytes; at most %d", bytes - 1, SKV_PEER_NAME_BYTES - 1);
     skv_lock(&acks->lock);
     for (int i = SKV_PEERS_MAX; i-- > 0;)
-        if (!acks->peers[i].used)
+        if (!acks->peers[i].used && !acks->peers[i].held)
             free_one = &acks->peers[i];
     if (free_one) {
         memset(free_one, 0, sizeof *free_one);
         memcpy(free_one->name, name, bytes);
-        free_one->used = true;
+        free_one->used = free_one->held = true;
         atomic_store(&free_one->state, SKV_PEER_BEHIND); /* until somebody knows better */
     }
     skv_unlock(&acks->lock);
@@ -130,6 +130,13 @@ void skv_acks_remove(skv_acks *acks, uint32_t place)
     skv_unlock(&acks->lock);
     update(acks);
     skv_acks_wake(acks);
+}
+
+void skv_acks_release(skv_acks *acks, uint32_t place)
+{
+    skv_lock(&acks->lock);
+    acks->peers[place].held = false;
+    skv_unlock(&acks->lock);
 }
 
 void skv_acks_set(skv_acks *acks, uint32_t place, int state)
@@ -195,7 +202,8 @@ static skv_code look(skv_acks *acks, int level, uint64_t seqno, skv_error *err)
     sum = count(acks, level, seqno);
     (void)fail_missing(acks, &sum, seqno, err);
     skv_unlock(&acks->lock);
-    return sum.able < sum.needed ? SKV_ACK : SKV_AGAIN;
+    /* The text says that it is durable here: nobody is told before it is. */
+    return sum.able < sum.needed && atomic_load(&acks->local) >= seqno ? SKV_ACK : SKV_AGAIN;
 }
 
 static bool there(const skv_acks *acks, const skv_ack_level *at, uint64_t seqno)

@@ -11,7 +11,8 @@
 #define SKV_PEER_NAME_BYTES 256
 
 typedef struct {
-    bool used;             /* under lock */
+    bool used;             /* it counts; under lock */
+    bool held;             /* somebody may still tell of it: nobody else gets its place; under lock */
     char name[SKV_PEER_NAME_BYTES];
     atomic_ullong seqno;   /* durable in the peer */
     atomic_int state;      /* SKV_PEER_... */
@@ -37,7 +38,9 @@ void skv_acks_create(skv_acks *acks);
 void skv_acks_free(skv_acks *acks);
 /* Its place. FULL, INVALID. */
 int64_t skv_acks_add(skv_acks *acks, const char *name, skv_error *err);
+/* It counts no more. Its place is free once it is released, too. */
 void skv_acks_remove(skv_acks *acks, uint32_t place);
+void skv_acks_release(skv_acks *acks, uint32_t place);
 void skv_acks_set(skv_acks *acks, uint32_t place, int state);
 /* What is durable there never becomes less, unless the peer is down: then it is what was found. */
 void skv_acks_note(skv_acks *acks, uint32_t place, uint64_t seqno);

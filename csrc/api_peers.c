@@ -105,6 +105,14 @@ void skv_peer_remove(skv_store *store, uint32_t place)
     skv_store_leave(store);
 }
 
+void skv_peer_release(skv_store *store, uint32_t place)
+{
+    if (skv_store_enter(store, NULL) != SKV_OK)
+        return;
+    skv_acks_release(&store->parts.acks, place);
+    skv_store_leave(store);
+}
+
 void skv_peer_set(skv_store *store, uint32_t place, int state, uint64_t seqno)
 {
     if (skv_store_enter(store, NULL) != SKV_OK)
@@ -283,7 +291,9 @@ static skv_code round_of(skv_ship *ship, skv_error *err)
             code = take(ship, err);
         if (code == SKV_OK)
             code = put(ship, err);
-        if (code == SKV_OK && !ship->taken)
+        if (code == SKV_OK && ship->taken)
+            break; /* no room yet: what was put is not kept waiting for it */
+        if (code == SKV_OK)
             shipped += ship->shipment.body_bytes;
     }
     if ((code != SKV_OK && code != SKV_AGAIN) || !shipped)

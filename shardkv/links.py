@@ -17,6 +17,7 @@ from shardkv.stats import PeerStatus
 from shardkv.workers import Workers
 
 RETRY_S, RETRY_S_MAX = 0.25, 30.0
+HANGS_S = 2.0  # one that has everything says so at least once a second
 JOIN_S = 5.0
 
 
@@ -41,9 +42,8 @@ class Link:
         found: lineage and newest seqno, of a directory that nobody else can change now.
     """
 
-    def __init__(self, head: Head, path: str) -> None:
-        self.path = path
-        self.place = head.engine.add_peer(path)
+    def __init__(self, head: Head, path: str, place: int) -> None:
+        self.path, self.place = path, place
         self.greeted, self.go = threading.Event(), threading.Event()
         self.seen: Lineage | None = None
         self.found: tuple[Lineage, int] | None = None
@@ -67,12 +67,15 @@ class Link:
         copy, state = self._copy, STATES[known.state]
         since = known.current_s or self._began
         behind = max(0, durable - known.seqno)
+        behind_s = max(0.0, time.monotonic() - since) if behind else 0.0
+        if state == "current" and behind_s > HANGS_S:
+            state = "behind"
         return PeerStatus(
             path=self.path,
             state=state,
             seqno=known.seqno,
             behind_records=behind,
-            behind_s=max(0.0, time.monotonic() - since) if behind else 0.0,
+            behind_s=behind_s,
             why=self.why if state == "failed" else "",
             done=copy.done if copy else 0,
             total=copy.total if copy else 0,
@@ -92,10 +95,13 @@ class Link:
             finally:
                 self._part()
                 engine = self._head.engine
-                engine.set_peer(self.place, DOWN, engine.peer(self.place).seqno)
+                known = engine.peer(self.place)
+                engine.set_peer(self.place, DOWN, known.seqno)
             self.greeted.set()
-            rest = RETRY_S if time.monotonic() - began > RETRY_S_MAX else min(2 * rest, RETRY_S_MAX)
+            well = known.current_s > began + RETRY_S_MAX  # a copy that fails late went as ill as one that fails early
+            rest = RETRY_S if well else min(2 * rest, RETRY_S_MAX)
             self._over.wait(rest)
+        self._head.engine.release_peer(self.place)
 
     def _session(self) -> None:
         """Meet the peer, bring it up to date, ship to it until that ends."""

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from shardkv._native import Engine
 from shardkv.backups import absolute
-from shardkv.errors import AckError, FencedError, InvalidError, LogGoneError
+from shardkv.errors import AckError, ClosedError, FencedError, InvalidError, LogGoneError
 from shardkv.lineage import Lineage, founded, meet, unpacked
 from shardkv.links import Link
 from shardkv.places import refuse_place
@@ -35,7 +35,7 @@ class Peers:
         self.path, self.engine = path, engine
         self._lineage = unpacked(engine.lineage())
         self._links: dict[str, Link] = {}
-        self._lock = threading.Lock()
+        self._lock, self._over = threading.Lock(), False
 
     @property
     def lineage(self) -> Lineage:
@@ -53,13 +53,20 @@ class Peers:
             FullError (there are eight); ReadOnlyError; ClosedError.
         """
         name = absolute(path)
+        self._refuse_known(name)
+        refuse_place(self.path, name, self._lineage)  # reads from a disk that may hang
         with self._lock:
-            if self._known(name) is not None:
-                raise InvalidError(f"{path} is a peer of this store already")
-            refuse_place(self.path, name, self._lineage)
-            lineage = self._lineage or self._found_family()
-            self._save(replace(lineage, members=(*lineage.members, name)))
-            link = self._links[name] = Link(self, name)
+            if self._over:
+                raise ClosedError(f"the store {self.path} is closed")
+            self._refuse_known(name)
+            with contextlib.ExitStack() as undo:
+                place = self.engine.add_peer(name)
+                undo.callback(self.engine.remove_peer, place)
+                undo.callback(self.engine.release_peer, place)
+                lineage = self._lineage or self._found_family()
+                self._save(replace(lineage, members=(*lineage.members, name)))
+                undo.pop_all()
+            link = self._links[name] = Link(self, name, place)
             link.go.set()
 
     def remove(self, path: str | os.PathLike[str]) -> None:
@@ -72,14 +79,13 @@ class Peers:
             self._save(replace(self.lineage, members=left))
             link = self._links.pop(name)
             self._tell(link)
-            link.stop()
-            link.join()
-            self.engine.remove_peer(link.place)
+        self.engine.remove_peer(link.place)
+        link.stop()
+        link.join()  # one whose disk hangs keeps its place until that ends
 
     def status(self) -> tuple[PeerStatus, ...]:
         """Return how it is with each peer."""
-        with self._lock:
-            return tuple(link.status() for link in self._links.values())
+        return tuple(link.status() for link in tuple(self._links.values()))
 
     def __iter__(self) -> Iterator[str]:
         return iter(tuple(self._links))
@@ -110,7 +116,7 @@ class Peers:
             return
         begun = self._lineage is not None
         self._lineage = replace(self._lineage or self._found_family(), members=names)
-        self._links = {name: Link(self, name) for name in names}
+        self._links = {name: Link(self, name, self.engine.add_peer(name)) for name in names}
         deadline = time.monotonic() + CONTACT_S
         for link in self._links.values():
             link.greeted.wait(max(0.0, deadline - time.monotonic()))
@@ -184,13 +190,15 @@ class Peers:
             waiting.wait(0.005)
 
     def stop(self) -> None:
-        """Tell all links to end."""
-        for link in self._links.values():
+        """Tell all links to end; there will be no others."""
+        with self._lock:
+            self._over = True
+        for link in tuple(self._links.values()):
             link.stop()
 
     def join(self) -> None:
         """Wait for them; one whose disk hangs is left behind."""
-        for link in self._links.values():
+        for link in tuple(self._links.values()):
             link.join()
 
     def forked(self) -> None:
@@ -214,9 +222,13 @@ class Peers:
         for thread in [link.tell() for link in links]:
             thread.join(max(0.0, deadline - time.monotonic()))
 
+    def _refuse_known(self, name: str) -> None:
+        if self._known(name) is not None:
+            raise InvalidError(f"{name} is a peer of this store already")
+
     def _known(self, name: str) -> str | None:
         """Return a peer's name as it is stored, however the directory is spelled."""
-        for member in self._links:
+        for member in tuple(self._links):
             if member == name or os.path.realpath(member) == os.path.realpath(name):
                 return member
         return None

@@ -91,8 +91,12 @@ class Shipping(Handle):
         return place
 
     def remove_peer(self, place: int) -> None:
-        """Count it no more. Nobody ships to it."""
+        """Count it no more, whoever may still ship to it."""
         lib.skv_peer_remove(self.handle, place)
+
+    def release_peer(self, place: int) -> None:
+        """Say that nobody ships to it any more: its place may be another one's, once it is removed."""
+        lib.skv_peer_release(self.handle, place)
 
     def set_peer(self, place: int, state: int, seqno: int) -> None:
         """Say that a peer is DOWN or COPYING, and what is durable in it."""
