@@ -251,6 +251,8 @@ static skv_code sync_peer(skv_ship *ship, uint64_t *durable, skv_error *err)
     skv_clock_raise(&ship->peer->parts.clock, skv_clock_now(&ship->store->parts.clock));
     code = skv_log_wait(ship->peer->parts.log, UINT64_MAX, UINT64_MAX / 2, err);
     *durable = skv_log_durable(ship->peer->parts.log);
+    if (skv_log_is_unlinked(ship->peer->parts.log))
+        code = skv_fail(err, SKV_IO, "the files of the peer's log were removed");
     skv_store_leave(ship->peer);
     return code == SKV_AGAIN ? SKV_OK : code; /* a signal: the next round goes on */
 }

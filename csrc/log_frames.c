@@ -109,6 +109,15 @@ void skv_log_ahead_wait(skv_log *log, unsigned seen, uint64_t timeout_ns)
     skv_event_wait(&log->advanced, seen, timeout_ns);
 }
 
+bool skv_log_is_unlinked(skv_log *log)
+{
+    bool unlinked;
+    skv_lock(&log->lock);
+    unlinked = log->active && skv_os_is_unlinked(log->active->fd);
+    skv_unlock(&log->lock);
+    return unlinked;
+}
+
 /* -- appending ------------------------------------------------------------------------------------------------------ */
 
 skv_code skv_log_reserve_frame(skv_log *log, size_t bytes, skv_error *err)

@@ -20,6 +20,8 @@ void skv_log_count_ahead(skv_log *log, int change);
 /* Read before a frame was not there, then wait for one, at most timeout_ns. */
 unsigned skv_log_ahead_read(skv_log *log);
 void skv_log_ahead_wait(skv_log *log, unsigned seen, uint64_t timeout_ns);
+/* Whether somebody removed the segment that is being written: what is synced is lost all the same. */
+bool skv_log_is_unlinked(skv_log *log);
 
 /* Make room for a frame of `bytes`, as skv_log_reserve; then append it: its records are the next ones. Returns the place of
  * the first. Under the lock. */

@@ -153,6 +153,12 @@ skv_code skv_os_size(int fd, const char *name, uint64_t *out, skv_error *err)
     return SKV_OK;
 }
 
+bool skv_os_is_unlinked(int fd)
+{
+    struct stat found;
+    return fstat(fd, &found) == 0 && found.st_nlink == 0;
+}
+
 skv_code skv_os_read(int fd, const char *name, void *out, size_t bytes, uint64_t offset, skv_error *err)
 {
     uint8_t *at = out;

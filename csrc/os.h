@@ -34,6 +34,8 @@ typedef skv_code (*skv_os_visit)(void *context, const char *entry, skv_error *er
 skv_code skv_os_list(int dir, const char *name, skv_os_visit visit, void *context, skv_error *err);
 
 skv_code skv_os_size(int fd, const char *name, uint64_t *out, skv_error *err);
+/* Whether the file has no name any more: what is written to it goes with the descriptor. */
+bool skv_os_is_unlinked(int fd);
 /* All bytes or a failure; a file that ends early is CORRUPT. */
 skv_code skv_os_read(int fd, const char *name, void *out, size_t bytes, uint64_t offset, skv_error *err);
 skv_code skv_os_write(int fd, const char *name, const void *data, size_t bytes, uint64_t offset, skv_error *err);

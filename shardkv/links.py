@@ -98,7 +98,8 @@ class Link:
                 known = engine.peer(self.place)
                 engine.set_peer(self.place, DOWN, known.seqno)
             self.greeted.set()
-            well = known.current_s > began + RETRY_S_MAX  # a copy that fails late went as ill as one that fails early
+            # A copy that fails late went as ill as one that fails early.
+            well = known.current_s > began + RETRY_S_MAX
             rest = RETRY_S if well else min(2 * rest, RETRY_S_MAX)
             self._over.wait(rest)
         self._head.engine.release_peer(self.place)

@@ -3,11 +3,12 @@
  *
  * Configured by the environment, read at load and again by skv_shim_arm():
  *   SKV_SHIM_ROOT     directory watched (a real path); everything else passes untouched
- *   SKV_SHIM_FAULT    fail | short | kill-before | kill-middle | kill-after
+ *   SKV_SHIM_FAULT    fail | short | kill-before | kill-middle | kill-after | hang
  *   SKV_SHIM_AT       which counted call is hit, from 1
  *   SKV_SHIM_STICKY   1: that call and all later ones
  *   SKV_SHIM_ERRNO    number for `fail`
  *   SKV_SHIM_CLASS    comma list of write, sync, name, open (default: these), look, map
+ *   SKV_SHIM_HOLD     faults befall only while this file (outside the root) exists; what hangs goes on when it is gone
  *   SKV_SHIM_MATCH    count only calls whose path contains this
  *   SKV_SHIM_TRACE    append the record of every change to this file (layout: struct event, read by trace.py)
  *   SKV_SHIM_MARKS    writes to this file (outside the root) enter the trace as marks: what was promised, and when
@@ -20,6 +21,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -34,7 +36,7 @@
 #include <unistd.h>
 
 enum { CLASS_WRITE = 1, CLASS_SYNC = 2, CLASS_NAME = 4, CLASS_OPEN = 8, CLASS_LOOK = 16, CLASS_MAP = 32 };
-enum fault { NONE, FAIL, SHORT, KILL_BEFORE, KILL_MIDDLE, KILL_AFTER };
+enum fault { NONE, FAIL, SHORT, KILL_BEFORE, KILL_MIDDLE, KILL_AFTER, HANG };
 enum kind { OPEN = 1, WRITE, SYNC_BEGIN, SYNC_END, TRUNCATE, ALLOCATE, RENAME, UNLINK, MKDIR, MARK, MAPPED };
 enum { FLAG_CREATED = 1, FLAG_TRUNCATED = 2, FLAG_ZEROS = 4, FLAG_FAILED = 8, FLAG_RANGE = 16 };
 
@@ -46,7 +48,7 @@ struct event { /* 48 bytes, then name_bytes of path, then data_bytes of data */
 };
 
 static struct {
-    char root[PATH_MAX], match[PATH_MAX], marks[PATH_MAX], report[PATH_MAX];
+    char root[PATH_MAX], match[PATH_MAX], hold[PATH_MAX], marks[PATH_MAX], report[PATH_MAX];
     unsigned classes;
     int error, sticky, trace;
     enum fault fault;
@@ -82,8 +84,8 @@ static unsigned classes_named(const char *list) {
 }
 
 static enum fault fault_named(const char *name) {
-    static const char *const names[] = {"", "fail", "short", "kill-before", "kill-middle", "kill-after"};
-    for (int i = 0; i < 6; i++)
+    static const char *const names[] = {"", "fail", "short", "kill-before", "kill-middle", "kill-after", "hang"};
+    for (int i = 0; i < 7; i++)
         if (!strcmp(name, names[i])) return (enum fault)i;
     abort();
 }
@@ -92,6 +94,7 @@ static void read_environment(void) {
     char text[PATH_MAX];
     setting(config.match, "SKV_SHIM_MATCH");
     setting(config.marks, "SKV_SHIM_MARKS");
+    setting(config.hold, "SKV_SHIM_HOLD");
     setting(config.report, "SKV_SHIM_REPORT");
     setting(text, "SKV_SHIM_CLASS"), config.classes = classes_named(text);
     setting(text, "SKV_SHIM_FAULT"), config.fault = fault_named(text);
@@ -173,11 +176,16 @@ static void resolve(int dirfd, const char *name, char *path) {
 static enum fault decide(unsigned class, const char *path, const char *other, const char *call) {
     if (!(class & config.classes)) return NONE;
     if (config.match[0] && !strstr(path, config.match) && !(other && strstr(other, config.match))) return NONE;
+    if (config.hold[0] && access(config.hold, F_OK)) return NONE;
     unsigned long n = atomic_fetch_add(&counted, 1) + 1;
     if (!config.at || !(n == config.at || (config.sticky && n > config.at))) return NONE;
     if (n == config.at) snprintf(hit_call, sizeof hit_call, "%s %s", call, path), report();
     if (config.fault == KILL_BEFORE) die();
     if (config.fault == KILL_MIDDLE && class != CLASS_WRITE) die();
+    if (config.fault == HANG) {
+        while (!access(config.hold, F_OK)) poll(NULL, 0, 2);
+        return NONE;
+    }
     if (config.fault == FAIL) errno = config.error;
     return config.fault;
 }

@@ -11,7 +11,7 @@ HERE = Path(__file__).parent
 
 @dataclass(frozen=True)
 class Fault:
-    """What befalls the `at`-th call: fail, short, kill-before, kill-middle or kill-after."""
+    """What befalls the `at`-th call: fail, short, hang, kill-before, kill-middle or kill-after."""
 
     kind: str
     at: int
@@ -61,6 +61,7 @@ def settings(
     trace: Path | None = None,
     marks: Path | None = None,
     report: Path | None = None,
+    hold: Path | None = None,
 ) -> dict[str, str]:
     """Every SKV_SHIM_ variable, empty when unused: no run inherits the settings of another."""
     at = fault or Fault("", 0)
@@ -75,4 +76,5 @@ def settings(
         "SKV_SHIM_TRACE": str(trace or ""),
         "SKV_SHIM_MARKS": os.path.realpath(marks) if marks else "",
         "SKV_SHIM_REPORT": str(report or ""),
+        "SKV_SHIM_HOLD": os.path.realpath(hold) if hold else "",
     }

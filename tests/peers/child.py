@@ -1,0 +1,99 @@
+"""A child of the crash tests that holds one store open from one request to the next, beside bad disks.
+
+{"do": "open", "path", "options"}   {"do": "put", "count", "ack", "bytes"}   {"do": "status"}   {"do": "close"}
+{"do": "peers", "add": [...], "remove": [...]}   {"do": "fork"}   {"do": "exit"}
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from dataclasses import asdict
+from typing import Any
+
+from crash import child
+
+import shardkv
+
+Request = dict[str, Any]
+held: list[shardkv.Store] = []
+written = 0
+
+
+def open_store(request: Request) -> Request:
+    """Open the store and keep it."""
+    held.append(shardkv.open(request["path"], **request["options"]))
+    return {}
+
+
+def put(request: Request) -> Request:
+    """Put records of a size at a level; return the newest seqno and how long the slowest took."""
+    global written
+    slowest, seqno = 0.0, 0
+    for _ in range(request["count"]):
+        written += 1
+        began = time.monotonic()
+        seqno = held[-1].put(
+            b"key/%d" % written, os.urandom(request.get("bytes", 20)), ack=request["ack"]
+        )
+        slowest = max(slowest, time.monotonic() - began)
+    return {"seqno": seqno, "slowest": slowest}
+
+
+def status(_: Request) -> Request:
+    """Return how it is with each peer, and with the log."""
+    stats = held[-1].stats()
+    return {
+        "peers": {peer.path: asdict(peer) for peer in stats.peers},
+        "log_bytes": stats.log.bytes,
+        "durable": stats.durable_seqno,
+    }
+
+
+def peers(request: Request) -> Request:
+    """Add and remove peers."""
+    for path in request.get("remove", ()):
+        held[-1].peers.remove(path)
+    for path in request.get("add", ()):
+        held[-1].peers.add(path)
+    return {}
+
+
+def fork(_: Request) -> Request:
+    """In a forked child everything is refused, and it ends by itself."""
+    pid = os.fork()
+    if pid == 0:
+        try:
+            held[-1].put(b"x", b"1")
+        except shardkv.ForkedError:
+            os._exit(7)
+        os._exit(8)
+    return {"code": os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])}
+
+
+def close(_: Request) -> Request:
+    """Close the store."""
+    began = time.monotonic()
+    held.pop().close()
+    return {"took": time.monotonic() - began}
+
+
+def leave(_: Request) -> Request:
+    """End the interpreter with the store open."""
+    sys.exit(0)
+
+
+if __name__ == "__main__":
+    child.TASKS.update(
+        {
+            "open": open_store,
+            "put": put,
+            "status": status,
+            "peers": peers,
+            "fork": fork,
+            "close": close,
+            "exit": leave,
+        }
+    )
+    child.main()
