@@ -94,3 +94,21 @@ def test_leaves_are_found_without_their_trees(short_family: Family, place: Path)
             assert lose_branches(path) >= 2
             spoil_keys(path, [b"key 0012%d" % (2 * number + 1), b"key 0013%d" % (2 * number + 1)])
         short_family.judge(copies, place / "mended", names)
+
+
+def test_a_lost_page_comes_from_an_older_copy_and_the_log_since(
+    short_family: Family, place: Path
+) -> None:
+    """The older one still has what was deleted since; the log says that it was."""
+    older, newer = copies = short_family.copies("ab", place / "copies")
+    gone = b""
+    for file in newer.glob("shards/*/data.mdb"):
+        image = bytearray(file.read_bytes())
+        for at in range(2 * damage.PAGE, len(image), damage.PAGE):
+            if b"key 0022" in image[at : at + damage.PAGE]:
+                gone += image[at : at + damage.PAGE]
+                image[at : at + damage.PAGE] = bytes(damage.PAGE)
+        file.write_bytes(image)
+    keys = [key for key in short_family.rows if key.startswith(b"key") and key not in gone]
+    spoil_keys(older, keys[:: len(keys) // 10])
+    short_family.judge(copies, place / "mended", "page")
