@@ -16,6 +16,8 @@ from bench.plans import QUICK, Plan
 from bench.result import RowResult
 from bench.suites import ROWS, SUITES, rows_of
 
+pytestmark = pytest.mark.unsanitized  # whole runs, of other engines too
+
 TINY = {
     "seconds": 0.02,
     "warm_seconds": 0.001,

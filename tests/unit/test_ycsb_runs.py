@@ -26,6 +26,8 @@ from bench.ycsb.records import CheckedValues, Damaged
 from bench.ycsb.window import InsertWindow
 from bench.ycsb.workloads import WORKLOADS, Kind, Size, Stream, streams
 
+pytestmark = pytest.mark.unsanitized  # whole runs, of other engines too
+
 Scan = Callable[[bytes, int], Pairs]
 RECORDS = 200
 LONG = 60.0
