@@ -9,10 +9,10 @@ from typing import Protocol
 
 from shardkv import quarantine
 from shardkv._native import COPYING, DOWN, STATES, Copy, Engine, Ship, look_at_lineage
-from shardkv.errors import ClosedError, Error, FencedError, InvalidError, LogGoneError
+from shardkv.errors import ClosedError, Error, InvalidError, LogGoneError
 from shardkv.lineage import Lineage, meet, unpacked
 from shardkv.options import Options
-from shardkv.places import forget, holds_store
+from shardkv.places import forget, holds_store, refuse_strayed
 from shardkv.stats import PeerStatus
 from shardkv.workers import Workers
 
@@ -153,22 +153,10 @@ class Link:
         """
         assert self.found
         peer, seqno = self.found
-        engine, lineage = self._head.engine, self._head.lineage
-        found = meet(lineage, engine.last_seqno(), peer, seqno)
-        if found.verdict == "newer":
-            raise FencedError(
-                f"{self.path} has seen epoch {peer.epoch}, this store is of epoch {lineage.epoch}: "
-                "another one was promoted"
-            )
-        if self.peer is None or peer.role == "primary":
-            raise FencedError(
-                f"{self.path} is a primary, too: make it a peer with shardkv.rejoin, which keeps what only it has"
-            )
-        if found.verdict != "follows":
-            raise FencedError(
-                f"{self.path} has records from seqno {found.common_seqno + 1} to {seqno} that this store never had: "
-                "shardkv.rejoin exports them, then makes it a peer again"
-            )
+        head = self._head
+        refuse_strayed(
+            self.path, meet(head.lineage, head.engine.last_seqno(), peer, seqno), peer, seqno
+        )
         self._keep(peer)
 
     def _keep(self, kept: Lineage) -> None:

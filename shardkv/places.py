@@ -10,7 +10,7 @@ from shardkv._native import look_at_lineage
 from shardkv.backups import absolute, refuse_inside
 from shardkv.errors import CorruptionError, Error, FencedError, InvalidError
 from shardkv.exports import sync_file
-from shardkv.lineage import Lineage, meet, unpacked
+from shardkv.lineage import Lineage, Meeting, meet, unpacked
 
 UNFINISHED = {"LOCK", "COPYING", "ORIGIN", "log", "shards"}
 
@@ -84,3 +84,23 @@ def guide(error: CorruptionError, path: str) -> CorruptionError:
             f"{', '.join(lineage.members)}, shardkv.promote makes one of them the primary",
         )
     return error
+
+
+def refuse_strayed(path: str, found: Meeting, peer: Lineage, seqno: int) -> None:
+    """Raise FencedError when what a directory holds is no part of what the primary holds.
+
+    Args: found: how they met; peer, seqno: the directory's lineage and newest seqno.
+    """
+    if found.verdict == "newer":
+        raise FencedError(
+            f"{path} has seen epoch {peer.epoch}, which this store has not: another directory was promoted"
+        )
+    if peer.role == "primary":
+        raise FencedError(
+            f"{path} is a primary, too: make it a peer with shardkv.rejoin, which keeps what only it has"
+        )
+    if found.verdict != "follows":
+        raise FencedError(
+            f"{path} has records from seqno {found.common_seqno + 1} to {seqno} that this store never had: "
+            "shardkv.rejoin exports them, then makes it a peer again"
+        )
