@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from shardkv._native import Engine
 from shardkv.backups import absolute
-from shardkv.errors import AckError, ClosedError, FencedError, InvalidError, LogGoneError
+from shardkv.errors import AckError, ClosedError, Error, FencedError, InvalidError, LogGoneError
 from shardkv.lineage import Lineage, founded, meet, unpacked
 from shardkv.links import Link
 from shardkv.places import refuse_place
@@ -178,6 +178,22 @@ class Peers:
                 assert link.peer
                 self.engine.ship_back(link.peer)
         return max((link.found[0].epoch for link in self._links.values() if link.found), default=0)
+
+    def settle(self) -> dict[str, int]:
+        """Flush the store and its current peers; return the peers' directories with the newest seqno of each.
+
+        Raises: what flushing the store raises. A peer that fails is left out.
+        """
+        found: dict[str, int] = {}
+        links = [link for link in self._links.values() if link.status().state == "current"]
+        if links:
+            self.engine.flush()
+        for link in links:
+            with contextlib.suppress(Error):
+                if (peer := link.peer) is not None:
+                    peer.flush()
+                    found[link.path] = peer.last_seqno()
+        return found
 
     def drain(self, timeout: float = DRAIN_S) -> None:
         """Give peers the time to get everything."""

@@ -8,7 +8,7 @@ import threading
 import time
 from abc import abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from shardkv._native import Engine, ShardSum
@@ -31,12 +31,14 @@ class ScrubReport:
         bytes: that were read, of keys and values.
         seconds: that it took.
         shards: what each shard was found to hold; None: it could not be read.
+        compared: the peers that were read, too, and hold the same seqno: their records were compared, shard by shard.
     """
 
     findings: tuple[Finding, ...]
     bytes: int
     seconds: float
     shards: tuple[ShardSum | None, ...]
+    compared: tuple[str, ...] = ()
 
     @property
     def ok(self) -> bool:
@@ -48,6 +50,7 @@ class Scrubbing:
     """The scrubs of a store."""
 
     path: str
+    _shared: Any
 
     @abstractmethod
     def _live(self) -> Engine: ...
@@ -55,7 +58,9 @@ class Scrubbing:
     def scrub(
         self, *, bytes_per_s: int | None = None, progress: Progress | None = None
     ) -> ScrubReport:
-        """Read and verify every record in the shards and in the log, beside reads and writes.
+        """Read and verify every record in the shards and in the log, beside reads and writes; in current peers, too.
+
+        When nothing was written meanwhile, each shard's count and digest is also held against those of the peers.
 
         Args:
             bytes_per_s: how fast, at most; None: as fast as can be.
@@ -68,12 +73,22 @@ class Scrubbing:
         pace = 0 if bytes_per_s is None else check_pace(bytes_per_s)
         began = time.monotonic()
         engine = self._live()
+        peers = self._shared.peers.settle()
+        seqno = engine.last_seqno()
         log = scrub_log(engine, pace)
         work = ShardScrub(self.path, pace, progress, engine)
         work.run()
+        others = {path: scrub_shards(path, bytes_per_s=pace) for path in peers}
+        same = [path for path, at in peers.items() if at == seqno == engine.last_seqno()]
+        findings = [*log, *work.findings]
+        for path, other in others.items():
+            findings += [replace(found, file=f"{path}/{found.file}") for found in other.findings]
+            if path in same:
+                findings += differences(work.sums, other.shards, path)
         read = sum(found.read_bytes for found in work.sums if found)
-        seconds = time.monotonic() - began
-        return ScrubReport((*log, *work.findings), read, seconds, tuple(work.sums))
+        read += sum(other.bytes for other in others.values())
+        spent = time.monotonic() - began
+        return ScrubReport(tuple(findings), read, spent, tuple(work.sums), tuple(same))
 
 
 def check_pace(bytes_per_s: int) -> int:
@@ -161,17 +176,18 @@ def scrub_log(engine: Engine, pace: int) -> list[Finding]:
     return []
 
 
-def differences(mine: Sequence[ShardSum | None], peers: Sequence[ShardSum | None]) -> list[Finding]:
-    """Compare the shards of two copies of a store: those that had applied the same seqno hold the same records.
-
-    A shard in the midst of a flush may hold more than its seqno says: flush both up to one seqno first, or believe only
-    what two scrubs in a row agree on.
-    """
+def differences(
+    mine: Sequence[ShardSum | None], others: Sequence[ShardSum | None], peer: str
+) -> list[Finding]:
+    """Compare the shards of a store and a peer that hold all records up to the same seqno."""
     found = []
-    for number, (own, other) in enumerate(zip(mine, peers, strict=True)):
-        if own is None or other is None or own.applied_seqno != other.applied_seqno:
+    for number, (own, other) in enumerate(zip(mine, others, strict=True)):
+        if (
+            own is None
+            or other is None
+            or (own.records, own.digest) == (other.records, other.digest)
+        ):
             continue
-        if (own.records, own.digest) != (other.records, other.digest):
-            text = f"{own.records} records here and {other.records} in the peer are not the same"
-            found.append(Finding(f"shards/{number:04}/data.mdb", 0, own.applied_seqno, text))
+        text = f"the {own.records} records here and the {other.records} in the peer {peer} are not the same"
+        found.append(Finding(f"shards/{number:04}/data.mdb", 0, 0, text))
     return found

@@ -89,11 +89,39 @@ def test_a_pace_is_kept_to(family: Family, place: Path) -> None:
         store.scrub(bytes_per_s=0)
 
 
-def test_copies_that_differ_at_one_seqno_are_told(family: Family, place: Path) -> None:
+def test_copies_that_differ_are_told(family: Family, place: Path) -> None:
     paths = family.copies("bb", place / "copies")
-    mine, peers = (scrub_shards(path).shards for path in paths)
-    assert differences(mine, peers) == []
+    mine, others = (scrub_shards(path).shards for path in paths)
+    assert differences(mine, others, "peer") == []
     assert mine[0] is not None
     other = [mine[0]._replace(digest=mine[0].digest ^ 1), *mine[1:]]
-    (found,) = differences(mine, other)
-    assert (found.file, found.seqno) == ("shards/0000/data.mdb", mine[0].applied_seqno)
+    (found,) = differences(mine, other, "peer")
+    assert found.file == "shards/0000/data.mdb"
+    assert "peer" in found.text
+
+
+def test_peers_are_scrubbed_and_compared(place: Path) -> None:
+    names = [place / "one", place / "other"]
+    with shardkv.open(place / "store", peers=names, ack="all", **stores.SMALL) as store:
+        stores.write(store, 0, 200, 20_000)
+        store.put(VICTIM, b"here")
+        report = store.scrub()
+        assert report.findings == ()
+        assert set(report.compared) == {str(name) for name in names}
+        spoil([names[1]], VICTIM)
+        report = store.scrub()
+        assert report.findings
+        assert all(found.file.startswith(str(names[1])) for found in report.findings)
+        assert store[VICTIM] == b"here"
+
+
+def test_a_peer_that_lacks_a_record_is_told(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two sound copies that are not the same: one of them was scrubbed in place of the peer."""
+    with shardkv.open(place / "stray", **stores.SMALL) as stray:
+        stray[b"k"] = b"1"
+    with shardkv.open(place / "store", peers=[place / "one"], ack="all", **stores.SMALL) as store:
+        store[b"k"] = b"2"
+        scrubbed = scrub_shards(place / "stray")
+        monkeypatch.setattr(shardkv.scrubbing, "scrub_shards", lambda path, bytes_per_s: scrubbed)
+        (found,) = store.scrub().findings
+        assert str(place / "one") in found.text
