@@ -33,6 +33,10 @@ class Journal:
     def acked(self, thread: int, index: int, seqno: int, disk: bool) -> None:
         self.note("acked", thread, index, seqno, int(disk))
 
+    def reached(self, thread: int, index: int) -> None:
+        """A change was acknowledged at the store's own level."""
+        self.note("reached", thread, index)
+
     def failed(self, thread: int, index: int, error: BaseException) -> None:
         self.note("failed", thread, index, type(error).__name__)
 
@@ -58,6 +62,9 @@ class Diary:
     floor: dict[int, int] = field(
         default_factory=lambda: defaultdict(lambda: -1)
     )  # must survive a power cut
+    reached: dict[int, int] = field(
+        default_factory=lambda: defaultdict(lambda: -1)
+    )  # must be in the peers that the level asks for
     before: dict[tuple[int, int], dict[int, int]] = field(
         default_factory=dict
     )  # what was acked when it began
@@ -81,7 +88,9 @@ class Diary:
         elif word == "failed":
             self.failed[thread, index] = rest[2]
         elif word == "saw":
-            self._must_survive(thread, index)
+            self._raise(self.floor, thread, index)
+        elif word == "reached":
+            self._raise(self.reached, thread, index)
         elif word == "acked":
             self._ack(thread, index, int(rest[2]), rest[3] == "1")
 
@@ -90,12 +99,12 @@ class Diary:
         if seqno:
             self.seqno[thread, index] = seqno
         if disk:
-            self._must_survive(thread, index)
+            self._raise(self.floor, thread, index)
 
-    def _must_survive(self, thread: int, index: int) -> None:
+    def _raise(self, floor: dict[int, int], thread: int, index: int) -> None:
         """One order for all writes: what was acknowledged before this one began is durable too."""
         for other, last in {**self.before[thread, index], thread: index}.items():
-            self.floor[other] = max(self.floor[other], last)
+            floor[other] = max(floor[other], last)
 
 
 def read_lives(text: bytes) -> list[Diary]:

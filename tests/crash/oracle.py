@@ -6,7 +6,7 @@ A step that failed may have happened or not; nobody was promised anything.
 """
 
 import itertools
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from .journal import Diary, read_lives
 from .plan import Plan, Step, keys_of, steps_of
@@ -36,11 +36,41 @@ def check_lives(plans: list[Plan], journal: bytes, rows: Rows, *, crashed: bool 
         raise Violation(f"{len(rows)} rows in a store that was never open")
 
 
-def check(plan: Plan, diary: Diary, rows: Rows, base: Rows, *, crashed: bool = True) -> None:
+def check_peer(plans: list[Plan], journal: bytes, rows: Rows, *, acked: bool) -> None:
+    """Raise Violation unless `rows` is a prefix without holes of what the lives wrote.
+
+    acked: of the newest life at least what was acknowledged at its level, when anything was.
+    """
+    lives = [diary for diary in read_lives(journal) if diary.shown is not None]
+    if acked and any(last >= 0 for last in lives[-1].reached.values()):
+        newest = lives[-1]
+        check(plans[newest.life], newest, rows, newest.shown or {}, floor=newest.reached)
+        return
+    wrong: Violation | None = None
+    for diary in reversed(lives):
+        try:
+            check(plans[diary.life], diary, rows, diary.shown or {}, floor={})
+        except Violation as error:
+            wrong = wrong or error
+        else:
+            return
+    if rows and wrong:
+        raise wrong
+
+
+def check(
+    plan: Plan,
+    diary: Diary,
+    rows: Rows,
+    base: Rows,
+    *,
+    crashed: bool = True,
+    floor: Mapping[int, int] | None = None,
+) -> None:
     """Raise Violation unless `rows` is an allowed outcome of `plan` on a store that held `base`.
 
     A crash may take back what was acknowledged at `memory`; without one, every acknowledgement
-    counts.
+    counts. floor: up to which step each thread's must be there, instead.
     """
     options: dict[int, list[int]] = {}
     for thread in range(plan.threads):
@@ -49,11 +79,12 @@ def check(plan: Plan, diary: Diary, rows: Rows, base: Rows, *, crashed: bool = T
         shown = {key: number for key, number in rows.items() if key in mine}
         before = {key: number for key, number in base.items() if key in mine}
         failed = [index for (who, index) in diary.failed if who == thread]
-        floor = (diary.floor if crashed else diary.acked)[thread]
+        least = (diary.floor if crashed else diary.acked) if floor is None else floor
+        needed = least.get(thread, -1)
         found = list(explanations(steps, before, shown, failed))
-        options[thread] = [last for last in found if last >= floor]
+        options[thread] = [last for last in found if last >= needed]
         if not options[thread]:
-            raise Violation(describe(steps, before, shown, found, floor))
+            raise Violation(describe(steps, before, shown, found, needed))
     touched = {key for thread in range(plan.threads) for key in keys_of(plan, thread)}
     for key in (rows.keys() | base.keys()) - touched:
         if rows.get(key) != base.get(key):

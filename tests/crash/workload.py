@@ -9,7 +9,7 @@ from typing import Any
 import shardkv
 
 from .journal import Journal
-from .plan import PROBE, Plan, Step, keys_of, steps_of, value_of, writer_of
+from .plan import CHANGES, PROBE, Plan, Step, keys_of, steps_of, value_of, writer_of
 
 NOTHING_WRITTEN = -1  # a delete of what is not there promises nothing about the writes before it
 GIVE_UP_AFTER = 3  # failures; each doubles the outcomes that the oracle must consider
@@ -20,6 +20,7 @@ class Workload:
 
     def __init__(self, path: Path, plan: Plan, journal: Journal, options: dict[str, Any]) -> None:
         self.path, self.plan, self.journal, self.options = path, plan, journal, options
+        self.level = options.get("ack", "disk")
         self.store: Any = None
         self.untyped: list[str] = []
         self.errors: list[str] = []
@@ -92,6 +93,8 @@ class Workload:
             else:
                 step.apply(self._model)
                 self._unsure.difference_update(key for key, _ in step.items)
+                if step.verb in CHANGES and step.disk and seqno != NOTHING_WRITTEN:
+                    self.journal.reached(thread, index)
                 if step.verb not in ("get", "scan", "snapshot"):
                     self.journal.acked(
                         thread, index, max(seqno, 0), step.disk and seqno != NOTHING_WRITTEN
@@ -114,7 +117,7 @@ class Workload:
     def _put(self, step: Step) -> Any:
         [(key, size)] = step.items
         return self.store.put(
-            key, self._value(step, key, size), ack="disk" if step.disk else "memory"
+            key, self._value(step, key, size), ack=self.level if step.disk else "memory"
         )
 
     def _submit(self, step: Step) -> Any:
@@ -134,13 +137,13 @@ class Workload:
 
     def _delete(self, step: Step) -> int:
         [(key, _)] = step.items
-        there = self.store.delete(key, ack="disk" if step.disk else "memory")
+        there = self.store.delete(key, ack=self.level if step.disk else "memory")
         if self._knows(key) and there != (key in self._model):
             self.journal.wrong(f"step {step.number}: delete({key.hex()}) said {there}")
         return 0 if there else NOTHING_WRITTEN
 
     def _batch(self, step: Step) -> Any:
-        with self.store.batch(ack="disk" if step.disk else "memory") as batch:
+        with self.store.batch(ack=self.level if step.disk else "memory") as batch:
             for key, size in step.items:
                 if size is None:
                     batch.delete(key)
@@ -150,13 +153,13 @@ class Workload:
 
     def _put_many(self, step: Step) -> Any:
         return self.store.put_many(
-            {key: self._value(step, key, size) for key, size in step.items}, ack="disk"
+            {key: self._value(step, key, size) for key, size in step.items}, ack=self.level
         )
 
     def _delete_many(self, step: Step) -> int:
         return (
             0
-            if self.store.delete_many([key for key, _ in step.items], ack="disk")
+            if self.store.delete_many([key for key, _ in step.items], ack=self.level)
             else NOTHING_WRITTEN
         )
 

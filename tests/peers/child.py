@@ -2,6 +2,7 @@
 
 {"do": "open", "path", "options"}   {"do": "put", "count", "ack", "bytes"}   {"do": "status"}   {"do": "close"}
 {"do": "peers", "add": [...], "remove": [...]}   {"do": "fork"}   {"do": "exit"}
+{"do": "settle", "path", "seed", "options"}   open, read all, wait until every peer has everything, close
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from dataclasses import asdict
 from typing import Any
 
 from crash import child
+from crash.plan import PROBE
 
 import shardkv
 
@@ -79,6 +81,21 @@ def close(_: Request) -> Request:
     return {"took": time.monotonic() - began}
 
 
+def settle(request: Request) -> Request:
+    """Open, read all, let the peers get everything, close."""
+    with shardkv.open(request["path"], **request["options"]) as store:
+        rows = child.shown_by(store, request["seed"])
+        end = time.monotonic() + 60
+        while True:
+            try:
+                store.put(PROBE, os.urandom(4), ack="all")
+            except shardkv.AckError:
+                if time.monotonic() > end:
+                    raise
+            else:
+                return {"rows": rows}
+
+
 def leave(_: Request) -> Request:
     """End the interpreter with the store open."""
     sys.exit(0)
@@ -93,6 +110,7 @@ if __name__ == "__main__":
             "peers": peers,
             "fork": fork,
             "close": close,
+            "settle": settle,
             "exit": leave,
         }
     )

@@ -1,0 +1,122 @@
+"""Peers that come and go under load, and stores that close in the midst of it."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import os
+import random
+import threading
+from functools import partial
+from pathlib import Path
+
+import pytest
+from stress.traffic import Team
+
+import shardkv
+from shardkv.options import Ack
+
+WRITERS, PEERS = 3, 4
+
+
+def contents(path: Path) -> dict[bytes, bytes]:
+    with shardkv.open(path, readonly=True) as store:
+        return dict(store.scan())
+
+
+class Load:
+    """Threads that write at all levels, for as long as it is entered."""
+
+    def __init__(self, store: shardkv.Store) -> None:
+        self._store, self._over = store, threading.Event()
+        self._threads = [threading.Thread(target=self._write, args=(n,)) for n in range(WRITERS)]
+
+    def _write(self, who: int) -> None:
+        levels: tuple[Ack, ...] = ("disk", "quorum", "all")
+        for number in itertools.count():
+            if self._over.is_set():
+                return
+            with contextlib.suppress(shardkv.AckError):
+                self._store.put(b"%d/%d" % (who, number), os.urandom(50), ack=levels[number % 3])
+
+    def __enter__(self) -> None:
+        for thread in self._threads:
+            thread.start()
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        for thread in self._threads:
+            thread.join()
+
+
+def change(store: shardkv.Store, paths: list[Path], seed: int) -> None:
+    """Add and remove peers."""
+    coins = random.Random(seed)
+    for _ in range(12):
+        path = coins.choice(paths)
+        with contextlib.suppress(shardkv.InvalidError):  # somebody else was quicker
+            if str(path) in set(store.peers):
+                store.peers.remove(path)
+            else:
+                store.peers.add(path)
+        assert len(store.peers.status()) <= len(paths)
+
+
+def put_at_all(store: shardkv.Store) -> None:
+    """Wait until every peer has everything."""
+    for _ in range(20):
+        with contextlib.suppress(shardkv.AckError):
+            store.put(b"last", b"1", ack="all")
+            return
+    pytest.fail(f"{store.peers!r}")
+
+
+def test_peers_are_added_and_removed_under_load_from_several_threads(
+    tmp_path: Path, rng: random.Random
+) -> None:
+    paths = [tmp_path / f"peer-{number}" for number in range(PEERS)]
+    with shardkv.open(tmp_path / "a", shards=2, segment_bytes=(64 << 10, 1 << 20)) as store:
+        with Load(store):
+            seeds = [rng.getrandbits(32) for _ in range(3)]
+            Team().run([partial(change, store, paths, seed) for seed in seeds])
+        for path in paths:
+            if str(path) not in set(store.peers):
+                store.peers.add(path)
+        put_at_all(store)
+        assert set(store.peers) == {str(path) for path in paths}
+        whole = dict(store.scan())
+    with shardkv.open(tmp_path / "a") as store:
+        assert set(store.peers) == {str(path) for path in paths}
+    for path in paths:
+        assert contents(path) == whole
+
+
+def test_a_store_closes_while_peers_are_copied(tmp_path: Path) -> None:
+    a, b, c = (tmp_path / name for name in "abc")
+    with shardkv.open(a, shards=4) as store:
+        for number in range(200):
+            store.put(b"%d" % number, os.urandom(100_000), ack="memory")
+        store.peers.add(b)
+        store.peers.add(c)
+    for turn in range(3):
+        with shardkv.open(a, unflushed_bytes=1 << 20 if turn else None) as store:
+            store.put(b"turn", b"%d" % turn)
+    with shardkv.open(a, write_timeout=60) as store:
+        store.put(b"last", b"1", ack="all")
+        whole = dict(store.scan())
+    assert contents(b) == contents(c) == whole
+
+
+def test_two_openings_at_once_share_the_peers(tmp_path: Path) -> None:
+    a, b = tmp_path / "a", tmp_path / "b"
+    for turn in range(5):
+        opened: list[shardkv.Store] = []
+
+        def open_it(found: list[shardkv.Store] = opened) -> None:
+            found.append(shardkv.open(a, peers=[b], ack="all"))
+
+        Team().run([open_it] * 3)
+        assert len({id(store._shared) for store in opened}) == 1
+        opened[0].put(b"k", b"%d" % turn)
+        Team().run([store.close for store in opened])
+    assert contents(b) == {b"k": b"4"}
