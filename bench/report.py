@@ -27,6 +27,7 @@ UNITS = {
     "heap_bytes": "B",
     "max_share": "max/mean",
     "mb_per_s": "MB/s",
+    "promote_ms": "ms",
     "p99_us": "us",
     "max_ms": "ms",
     "device_per_byte": "B/B",

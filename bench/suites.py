@@ -127,6 +127,7 @@ SUITES = {
                     peers.levels,
                 ),
                 Row("catch-up", "until a peer has everything", peers.catch_up),
+                Row("care", "promote after a loss to the first write; scrub", peers.care),
             ),
         ),
         Suite(

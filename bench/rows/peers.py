@@ -149,3 +149,44 @@ def _full_copy(harness: Harness) -> Turn:
             spent = _until_current(store, path / "peer0")
             store.close(flush=False)
     return {"mb_per_s": held / spent / 1e6}
+
+
+def care(row: Row, harness: Harness) -> RowResult:
+    """Promote a peer of a store whose primary is gone, and scrub a store while it is open."""
+    harness.present(SUBJECT)
+    turns = {
+        (SUBJECT, "promote"): partial(_promote, harness),
+        (SUBJECT, "scrub"): partial(_scrub, harness),
+    }
+    rounds = harness.interleave(turns, synced=True)
+    found = {"records": harness.plan.peer_records}
+    return RowResult(row.name, row.work, rounds.series, rounds.sync_us, found)
+
+
+def _promote(harness: Harness) -> Turn:
+    with harness.directory() as path:
+        peers = [path / "peer0", path / "peer1"]
+        with shardkv.open(path / "store", peers=peers, write_timeout=PATIENCE_S) as store:
+            _fill(harness, store)
+            store.put(b"last", b"", ack="all")
+            store.close(flush=False)
+        (path / "store").rename(path / "gone")
+        with stopwatch() as seconds:
+            shardkv.promote(*peers)
+            promoted = seconds()
+            with shardkv.open(peers[0]) as store:
+                store.put(b"first", b"")
+                spent = seconds()
+                store.close(flush=False)
+    return {"promote_ms": promoted * 1e3, "open_ms": spent * 1e3}
+
+
+def _scrub(harness: Harness) -> Turn:
+    with harness.directory() as path, shardkv.open(path / "store") as store:
+        _fill(harness, store)
+        store.flush()
+        with stopwatch() as seconds:
+            read = store.scrub().bytes
+            spent = seconds()
+        store.close(flush=False)
+    return {"mb_per_s": read / spent / 1e6}
