@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from shardkv._native import look_at_lineage
 from shardkv.backups import absolute, refuse_inside
-from shardkv.errors import CorruptionError, Error, FencedError, InvalidError
+from shardkv.errors import CorruptionError, DiskError, Error, FencedError, InvalidError
 from shardkv.exports import sync_file
 from shardkv.lineage import Lineage, Meeting, meet, unpacked
 
@@ -73,15 +73,16 @@ def refuse_new_beside(path: str, asked: Sequence[str]) -> None:
             )
 
 
-def guide(error: CorruptionError, path: str) -> CorruptionError:
-    """Add to an error of opening what a peer can do about it."""
-    lineage = None
+def guide(error: CorruptionError | DiskError, path: str, asked: Sequence[str] | None) -> Error:
+    """Add to an error of opening what a peer can do about it. Args: asked: the peers that the caller named."""
+    members: Sequence[str] = asked or ()
     with contextlib.suppress(Error):
         lineage = unpacked(look_at_lineage(path) or b"")
-    if lineage and lineage.members:
+        members = lineage.members if lineage and lineage.role == "primary" else members
+    if members:
         error.args = (
             f"{error.args[0]}; a peer may have a good copy: shardkv.check({path!r}, repair=True) mends from "
-            f"{', '.join(lineage.members)}, shardkv.promote makes one of them the primary",
+            f"{', '.join(members)}, shardkv.promote makes one of them the primary",
         )
     return error
 

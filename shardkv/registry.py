@@ -16,7 +16,7 @@ from typing import Any
 from shardkv import quarantine
 from shardkv._native import Engine
 from shardkv.catalogue import Catalogue
-from shardkv.errors import CorruptionError, Error, ForkedError, InvalidError
+from shardkv.errors import CorruptionError, DiskError, Error, ForkedError, InvalidError
 from shardkv.flights import Flights
 from shardkv.leases import Returns
 from shardkv.options import LOCK_STRIPES, Options
@@ -154,8 +154,8 @@ def begin(path: str, options: Options, peers: Sequence[str] | None, quorum: bool
         refuse_new_beside(path, peers)
     try:
         shared = Shared(Engine(path, options), path)
-    except CorruptionError as error:
-        raise guide(error, path) from None
+    except (CorruptionError, DiskError) as error:
+        raise guide(error, path, peers) from None
     with contextlib.ExitStack() as undo:
         undo.callback(shutdown, shared)
         quarantine.warn(path, shared.engine)

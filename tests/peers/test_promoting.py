@@ -264,3 +264,24 @@ def test_a_peer_in_quarantine_is_not_promoted(places: Places) -> None:
         states = {peer.path: peer.state for peer in store.peers.status()}
     assert states == {str(b): "failed", str(c): "current"}
     assert lineage(b).role == "peer"
+
+
+def test_an_open_that_meets_damage_names_the_peers(places: Places) -> None:
+    a, b, c = places
+    family(a, b, c)
+    mark = a / "log" / "MARK"
+    kept = mark.read_bytes()
+    mark.write_bytes(b"")
+    with pytest.raises(shardkv.CorruptionError, match="promote") as told:
+        shardkv.open(a)
+    assert str(b) in str(told.value)
+    mark.write_bytes(kept)
+    for name in ("MANIFEST", "MANIFEST.bak"):
+        (a / name).write_bytes(b"nothing")
+    with pytest.raises(shardkv.CorruptionError, match="promote") as told:
+        shardkv.open(a, peers=[b, c])
+    assert str(c) in str(told.value)
+    shutil.rmtree(a)
+    with pytest.raises(shardkv.FencedError, match="promote"):
+        shardkv.open(a, peers=[b, c])
+    assert not a.exists()
