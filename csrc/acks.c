@@ -165,6 +165,18 @@ void skv_acks_local(skv_acks *acks, uint64_t seqno)
         }
 }
 
+static void hear_local(void *context, uint64_t durable_seqno)
+{
+    skv_acks_local(context, durable_seqno);
+}
+
+void skv_acks_attach(skv_acks *acks, skv_notifiers *notifiers)
+{
+    acks->notifiers = notifiers;
+    notifiers->context = acks;
+    notifiers->also = hear_local;
+}
+
 /* -- waiting -------------------------------------------------------------------------------------------------------- */
 
 static const char *word(int state)

@@ -36,6 +36,8 @@ typedef struct {
 
 void skv_acks_create(skv_acks *acks);
 void skv_acks_free(skv_acks *acks);
+/* Hear of what is durable in the store itself, and tell notifiers of peers. kept. */
+void skv_acks_attach(skv_acks *acks, skv_notifiers *notifiers);
 /* Its place. FULL, INVALID. */
 int64_t skv_acks_add(skv_acks *acks, const char *name, skv_error *err);
 /* It counts no more. Its place is free once it is released, too. */

@@ -125,6 +125,8 @@ void skv_notify_durable(skv_notifiers *all, uint64_t seqno)
     told = atomic_load(&all->durable);
     while (told < seqno && !atomic_compare_exchange_weak(&all->durable, &told, seqno)) /* two may tell at once */
         continue;
+    if (all->also)
+        all->also(all->context, seqno);
     if (atomic_load(&all->live))
         ring_durable(all, seqno);
 }

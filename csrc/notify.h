@@ -17,6 +17,8 @@ typedef struct {
     atomic_uint live;      /* how many */
     atomic_ullong durable; /* newest durable seqno */
     atomic_ullong room;    /* counts the moments at which there may be room again */
+    void (*also)(void *context, uint64_t durable_seqno); /* is told what is durable, too; NULL: nobody */
+    void *context;                                       /* kept */
     atomic_bool over;      /* nothing more will become durable: poisoned, or stopped */
     skv_error why;         /* under lock; the code is OK until then */
 } skv_notifiers;

@@ -280,7 +280,7 @@ skv_code skv_open(const skv_options *options, skv_store **out, skv_error *err)
     store->readonly = options->readonly || options->following;
     skv_notifiers_create(&store->parts.notifiers);
     skv_acks_create(&store->parts.acks);
-    store->parts.acks.notifiers = &store->parts.notifiers;
+    skv_acks_attach(&store->parts.acks, &store->parts.notifiers);
     skv_admission_create(&store->parts.admission);
     skv_mutex_create(&store->settings_lock);
     skv_pressure_create(&store->parts.pressure, SKV_BUDGET_DEFAULT);

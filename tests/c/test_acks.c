@@ -105,6 +105,25 @@ static void test_what_is_not_durable_here_has_reached_no_level(void)
     skv_acks_free(acks);
 }
 
+/* The store's own sync was told to nobody who waited for peers: whose disks were faster slept on. */
+static void test_what_becomes_durable_here_is_heard(void)
+{
+    skv_acks *acks = fresh();
+    skv_notifiers all = {0};
+    unsigned seen;
+    skv_notifiers_create(&all);
+    skv_acks_attach(acks, &all);
+    add(acks, 1);
+    skv_acks_note(acks, 0, 100);
+    seen = skv_event_read(&acks->quorum.changed);
+    skv_notify_durable(&all, 5);
+    CHECK(skv_event_read(&acks->quorum.changed) != seen);
+    CHECK_EQ(look(acks, SKV_ACK_QUORUM, 5), SKV_OK);
+    CHECK_EQ(look(acks, SKV_ACK_ALL, 6), SKV_AGAIN);
+    skv_acks_free(acks);
+    skv_notifiers_free(&all);
+}
+
 /* The error says that the write is durable here. It came before that was so. */
 static void test_nobody_hears_that_a_level_is_out_of_reach_before_the_write_is_durable_here(void)
 {
@@ -219,6 +238,7 @@ int main(void)
     RUN(test_a_quorum_is_more_than_half_of_all_directories);
     RUN(test_a_level_has_what_enough_peers_have);
     RUN(test_what_is_not_durable_here_has_reached_no_level);
+    RUN(test_what_becomes_durable_here_is_heard);
     RUN(test_nobody_hears_that_a_level_is_out_of_reach_before_the_write_is_durable_here);
     RUN(test_peers_that_are_down_make_a_level_unreachable_when_the_others_do_not_suffice);
     RUN(test_the_error_names_who_is_missing_and_how_far_it_is);
