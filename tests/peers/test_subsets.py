@@ -120,6 +120,18 @@ def until_all(store: shardkv.Store) -> None:
     pytest.fail(f"{store.peers!r}")
 
 
+def test_half_of_a_family_is_no_quorum(tmp_path: Path) -> None:
+    a, b = tmp_path / "a", tmp_path / "b"
+    with shardkv.open(a, peers=[b], ack="quorum", **OPTIONS) as store:
+        write(store, 0, OLDER)
+    shutil.rmtree(b)
+    with pytest.raises(shardkv.AckError, match="2 directories, of which 1 can be read"):
+        shardkv.open(a, ack="quorum")
+    with shardkv.open(a) as store:
+        until_all(store)
+    assert contents(a) == contents(b) == expected(OLDER)
+
+
 @contextlib.contextmanager
 def read_only(path: Path) -> Iterator[None]:
     """Let nobody write there: by modes, for root by a mount; skipped, loudly, where neither works."""
