@@ -250,3 +250,22 @@ def test_a_peer_that_cannot_be_added_leaves_the_manifest_as_it_was(tmp_path: Pat
         store[b"k"] = b"2"
     with pytest.raises(shardkv.ClosedError), contextlib.suppress(shardkv.InvalidError):
         store.peers.add(tmp_path / "tenth")
+
+
+def test_an_add_that_fails_counts_no_peer_and_gives_its_place_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise shardkv.DiskError("no")
+
+    with shardkv.open(tmp_path / "a", shards=1) as store:
+        with monkeypatch.context() as patch:
+            patch.setattr(type(store.peers.engine), "save_lineage", fail)
+            for number in range(9):
+                with pytest.raises(shardkv.DiskError):
+                    store.peers.add(tmp_path / f"peer-{number}")
+        assert len(store.peers) == 0
+        store.put(b"k", b"1", ack="all")
+        store.peers.add(tmp_path / "b")
+        store.put(b"k", b"2", ack="all")
+    assert contents(tmp_path / "b") == {b"k": b"2"}
