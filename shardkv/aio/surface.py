@@ -83,6 +83,7 @@ class StoreSurface(Surface):
     namespaces = upkeep(synchronous.Store.namespaces)
     drop_namespace = upkeep(synchronous.Store.drop_namespace)
     backup = upkeep(synchronous.Store.backup)
+    scrub = upkeep(synchronous.Store.scrub)
 
     delete = writing(synchronous.Store.delete)
     add = writing(synchronous.Store.add)

@@ -148,7 +148,7 @@ def test_a_backup_that_is_ended_again_and_again_under_load_is_whole_in_the_end(
             store.put(b"old/%d" % n, rng.randbytes(500), ack="memory")
         store.flush()
         with load(store, rng, flushing=True):
-            while len(infos) < rounds:
+            while len(infos) < rounds or not any(info.kept_shards for info in infos):
                 with suppress(StopError):
                     dest = tmp_path / f"copy {len(infos)}"
                     infos.append(
@@ -157,7 +157,6 @@ def test_a_backup_that_is_ended_again_and_again_under_load_is_whole_in_the_end(
         history = list(store.changes(since=0))
     for n, info in enumerate(infos):
         check_copy(tmp_path / f"copy {n}", history, info)
-    assert any(info.kept_shards for info in infos)
 
 
 def test_the_log_is_kept_while_a_backup_is_under_way_and_no_longer(tmp_path: Path) -> None:

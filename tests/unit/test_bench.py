@@ -117,9 +117,9 @@ def test_an_engine_whose_program_is_missing_is_told_with_the_way_to_get_it(
 def test_an_engine_that_is_not_installed_is_named_with_the_reason(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setitem(COUNTERS, "diskcache", ("no_such_package", "Counter"))
-    found = installed.look(["shardkv", "diskcache"])
-    assert "no_such_package" in found.absent["diskcache"]
+    monkeypatch.setitem(COUNTERS, "redis", ("no_such_package", "Counter"))
+    found = installed.look(["shardkv", "redis"])
+    assert "no_such_package" in found.absent["redis"]
     assert list(found.settings) == ["shardkv"]
 
 

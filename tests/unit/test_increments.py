@@ -441,7 +441,7 @@ def test_a_copy_in_small_pieces_beside_flushes_is_whole(
         store.flush()
 
     info = store.backup(dest, progress=disturb, max_bytes_per_s=1 << 14)
-    assert turn > 20
+    assert turn > 10
     history = list(store.changes(since=0))
     assert all(one.seqno + 1 == two.seqno for one, two in pairwise(history))
     assert shardkv.check(dest).findings == ()
