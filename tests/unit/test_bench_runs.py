@@ -105,8 +105,8 @@ def test_a_setting_keeps_counts_whole_and_names_what_it_does_not_know() -> None:
 def test_a_calibration_that_drifts_within_a_row_is_noise() -> None:
     steady = RowResult("1", "", calibrations=(NOISY, {**NOISY, "append_us": 900.0}))
     assert row_noise(steady) == []
-    drifted = RowResult("1", "", calibrations=(NOISY, NOISY, {**NOISY, "loop_ms": 14.0}))
-    assert row_noise(drifted) == ["row 1: loop_ms went from 10 to 14, 1.40x (limit 1.3x)"]
+    drifted = RowResult("1", "", calibrations=(NOISY, NOISY, {**NOISY, "loop_ms": 21.0}))
+    assert row_noise(drifted) == ["row 1: loop_ms went from 10 to 21, 2.10x (limit 2.0x)"]
     assert row_noise(RowResult("1", "")) == []
 
 
