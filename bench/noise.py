@@ -20,9 +20,9 @@ LOOP_STEPS = 400_000
 LOOPS = 3
 PROBES = 2
 
-#: Largest over smallest time of one row's calibrations. Where two virtual cores are siblings of one, the loop takes twice as
-#: long whenever the other is busy, if only with a neighbour's work: 1.7 to 1.9 was seen all through a run on a machine
-#: without other load. Engines that take turns within a round meet that alike.
+#: Largest over smallest time of one row's calibrations. Where two virtual cores are siblings of one, the
+#: loop takes twice as long whenever the other is busy, if only with a neighbour's work: 1.7 to 1.9 was seen
+#: all through a run without other load. Engines that take turns within a round meet that alike.
 SPREAD_LIMITS = {"loop_ms": 2.0, "overwrite_us": 2.5}
 LOAD_PER_CORE = 0.3  #: load average of the minute before the run
 
