@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -158,7 +159,7 @@ def test_an_older_copy_of_the_primary_is_refused(places: tuple[Path, Path, Path]
     with shardkv.open(a, shards=2, peers=[b], ack="all") as store:
         store[b"k"] = b"1"
     shardkv_copy = a.with_name("older")
-    os.system(f"cp -r {a} {shardkv_copy}")
+    shutil.copytree(a, shardkv_copy)
     with shardkv.open(a, ack="all") as store:
         store[b"k"] = b"2"
     a.rename(a.with_name("newer"))
@@ -175,7 +176,7 @@ def test_a_copy_that_lost_its_newest_records_takes_them_from_a_peer(
     with shardkv.open(a, shards=2, peers=[b], ack="all") as store:
         store[b"k"] = b"1"
         store.sync()
-        os.system(f"cp -r {a} {a.with_name('earlier')}")
+        shutil.copytree(a, a.with_name("earlier"))
         store[b"k"] = b"2"
         store[b"l"] = b"3"
     a.rename(a.with_name("later"))
@@ -193,7 +194,7 @@ def test_a_peer_ahead_whose_log_is_gone_is_refused_and_kept(
     with shardkv.open(a, shards=2, peers=[b], ack="all") as store:
         store[b"k"] = b"1"
         store.sync()
-        os.system(f"cp -r {a} {a.with_name('earlier')}")
+        shutil.copytree(a, a.with_name("earlier"))
         store[b"k"] = b"2"
     with shardkv.open(b, readonly=True) as peer:
         peer.flush()
