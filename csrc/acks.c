@@ -58,12 +58,12 @@ static uint64_t reached(const skv_acks *acks, int level)
     return best;
 }
 
-static const skv_ack_level *level_of(const skv_acks *acks, int level)
+static skv_ack_level *level_of(skv_acks *acks, int level)
 {
     return level == SKV_ACK_ALL ? &acks->all : &acks->quorum;
 }
 
-uint64_t skv_acks_reached(const skv_acks *acks, int level)
+uint64_t skv_acks_reached(skv_acks *acks, int level)
 {
     return atomic_load(&level_of(acks, level)->seqno);
 }
@@ -98,6 +98,7 @@ static void update(skv_acks *acks)
 }
 
 /* -- peers ---------------------------------------------------------------------------------------------------------- */
+
 int64_t skv_acks_add(skv_acks *acks, const char *name, skv_error *err)
 {
     skv_ack_peer *free_one = NULL;
@@ -225,7 +226,7 @@ static bool there(const skv_acks *acks, const skv_ack_level *at, uint64_t seqno)
 
 skv_code skv_acks_wait(skv_acks *acks, int level, uint64_t seqno, uint64_t timeout_ns, skv_error *err)
 {
-    skv_ack_level *at = level == SKV_ACK_ALL ? &acks->all : &acks->quorum;
+    skv_ack_level *at = level_of(acks, level);
     unsigned seen = skv_event_read(&at->changed);
     skv_code code;
     if (there(acks, at, seqno))

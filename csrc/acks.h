@@ -46,7 +46,7 @@ void skv_acks_release(skv_acks *acks, uint32_t place);
 void skv_acks_set(skv_acks *acks, uint32_t place, int state);
 /* What is durable there never becomes less, unless the peer is down: then it is what was found. */
 void skv_acks_note(skv_acks *acks, uint32_t place, uint64_t seqno);
-uint64_t skv_acks_reached(const skv_acks *acks, int level);
+uint64_t skv_acks_reached(skv_acks *acks, int level);
 /* Wake all who wait, to let them see that the store stops. */
 void skv_acks_wake(skv_acks *acks);
 /* What is durable in the store itself: whoever sees it grow tells, since waiters wait for both. */

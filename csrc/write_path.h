@@ -4,7 +4,6 @@
 
 #include "condition.h"
 #include "io.h"
-#include "io.h"
 #include "parts.h"
 
 /* How long a call waits before it lets its caller look for signals. */

@@ -47,10 +47,9 @@ void skv_calls_give(calls *self, skv_io *io)
 
 PyDoc_STRVAR(get_doc, "get(key, /)\n--\n\nReturn the value, None when the key is absent, NotImplemented for the other way.");
 
-static PyObject *calls_get(PyObject *object, PyObject *key)
+PyObject *skv_calls_read(calls *self, PyObject *key, PyObject *(*found)(const skv_io *io, int64_t bytes))
 {
-    calls *self = (calls *)object;
-    PyObject *value;
+    PyObject *answer;
     skv_io *io;
     int64_t n;
     if (!PyBytes_CheckExact(key) || !(io = skv_calls_take(self)))
@@ -63,13 +62,23 @@ static PyObject *calls_get(PyObject *object, PyObject *key)
         Py_END_ALLOW_THREADS
     }
     if (io->wait_seqno)
-        value = Py_NewRef(Py_NotImplemented);
+        answer = Py_NewRef(Py_NotImplemented);
     else if (n >= 0)
-        value = PyBytes_FromStringAndSize((const char *)io->data, (Py_ssize_t)n);
+        answer = found(io, n);
     else
-        value = Py_NewRef(n == SKV_NOT_FOUND ? Py_None : Py_NotImplemented);
+        answer = Py_NewRef(n == SKV_NOT_FOUND ? Py_None : Py_NotImplemented);
     skv_calls_give(self, io);
-    return value;
+    return answer;
+}
+
+static PyObject *value_of(const skv_io *io, int64_t bytes)
+{
+    return PyBytes_FromStringAndSize((const char *)io->data, (Py_ssize_t)bytes);
+}
+
+static PyObject *calls_get(PyObject *object, PyObject *key)
+{
+    return skv_calls_read((calls *)object, key, value_of);
 }
 
 /* -- ticket --------------------------------------------------------------------------------------------------------- */

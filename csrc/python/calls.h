@@ -28,6 +28,8 @@ void skv_calls_give(skv_calls *self, skv_io *io);
  * that it goes the other way. */
 int skv_calls_in_line(const skv_calls *self);
 
+/* The plain read of a key: what `found` makes of its record; None when it is absent; NotImplemented for the other way. */
+PyObject *skv_calls_read(skv_calls *self, PyObject *key, PyObject *(*found)(const skv_io *io, int64_t bytes));
 /* What put answers: the seqno when all is done; minus the seqno when it has to be waited for; 0: nothing was appended. */
 PyObject *skv_calls_outcome(int64_t code, const skv_io *io);
 

@@ -13,31 +13,16 @@ static int plain_int(PyObject *object, int64_t *value)
     return !overflow;
 }
 
+static PyObject *entry_of(const skv_io *io, int64_t bytes)
+{
+    return Py_BuildValue("NKK", PyBytes_FromStringAndSize((const char *)io->data, (Py_ssize_t)bytes),
+                         (unsigned long long)io->version, (unsigned long long)io->expires_ms);
+}
+
 /* (value, version, expires_ms); None when the key is absent; NotImplemented for the other way. */
 PyObject *skv_calls_get_entry(PyObject *object, PyObject *key)
 {
-    skv_calls *self = (skv_calls *)object;
-    PyObject *entry;
-    skv_io *io;
-    int64_t n;
-    if (!PyBytes_CheckExact(key) || !(io = skv_calls_take(self)))
-        Py_RETURN_NOTIMPLEMENTED;
-    {
-        const char *data = PyBytes_AsString(key);
-        size_t bytes = (size_t)PyBytes_Size(key);
-        Py_BEGIN_ALLOW_THREADS
-        n = skv_get(self->store, NULL, data, bytes, io);
-        Py_END_ALLOW_THREADS
-    }
-    if (io->wait_seqno)
-        entry = Py_NewRef(Py_NotImplemented);
-    else if (n >= 0)
-        entry = Py_BuildValue("NKK", PyBytes_FromStringAndSize((const char *)io->data, (Py_ssize_t)n),
-                              (unsigned long long)io->version, (unsigned long long)io->expires_ms);
-    else
-        entry = Py_NewRef(n == SKV_NOT_FOUND ? Py_None : Py_NotImplemented);
-    skv_calls_give(self, io);
-    return entry;
+    return skv_calls_read((skv_calls *)object, key, entry_of);
 }
 
 /* args: key, value, version, ack. As put; None when the key's version is another one. */
