@@ -6,7 +6,7 @@
 
 #define MARK_NAME "log/MARK"
 #define MARK_EVERY_NS (50 * SKV_NS_PER_MS)
-#define FREE_SEGMENTS_MAX 3
+#define FREE_SEGMENTS_MAX 4
 
 skv_code skv_log_create(int dir, const uint8_t store_id[SKV_STORE_ID_BYTES], skv_log_sizes sizes, skv_clock *clock,
                         skv_log **out, skv_error *err)
@@ -146,9 +146,33 @@ static skv_segment *take_free(skv_log *log, uint64_t bytes)
     return segment;
 }
 
+/* How much longer than it worked the filling of a spare rests. Under the lock. */
+static uint64_t rests(const skv_log *log)
+{
+    if (!log->active || log->want_bytes || log->hurry)
+        return 0;
+    return log->active->end < log->active->header.file_bytes / 2 ? 3 : 1;
+}
+
+/* Zeros compete with the log's own syncs, but an appender who finds no segment waits for them. */
+static void rest(void *context, uint64_t spent_ns)
+{
+    skv_log *log = context;
+    uint64_t began = skv_now_ns(), now = began, end;
+    do {
+        unsigned seen = skv_event_read(&log->chore);
+        skv_lock(&log->lock);
+        end = began + rests(log) * spent_ns;
+        skv_unlock(&log->lock);
+        if (now < end)
+            skv_event_wait(&log->chore, seen, end - now);
+        now = skv_now_ns();
+    } while (now < end);
+}
+
 static skv_code make_segment(skv_log *log, uint64_t number, uint64_t bytes, skv_segment **out, skv_error *err)
 {
-    skv_code code = skv_segment_create(log->dir, number, bytes, out, err);
+    skv_code code = skv_segment_create(log->dir, number, (skv_segment_fill){bytes, rest, log}, out, err);
     if (code != SKV_OK)
         return code;
     code = skv_os_sync_dir(log->dir, "log", err);
@@ -188,6 +212,7 @@ static skv_code make_spare(skv_log *log, skv_error *err)
     skv_lock(&log->lock);
     bytes = spare_needed(log);
     segment = bytes ? take_free(log, bytes) : NULL;
+    log->making = bytes > 0;
     number = bytes && !segment ? log->next_number++ : 0;
     skv_unlock(&log->lock);
     if (!bytes)
@@ -197,6 +222,7 @@ static skv_code make_spare(skv_log *log, skv_error *err)
     if (code == SKV_OK)
         code = skv_segment_prepare(segment, err);
     skv_lock(&log->lock);
+    log->making = false;
     log->pool_code = code;
     if (code == SKV_OK) {
         segment->next = NULL;

@@ -48,6 +48,8 @@ struct skv_log {
     uint64_t retain_bytes; /* the budget */
     uint64_t held_seqno;   /* retained from this record on, whatever the budget; UINT64_MAX: nothing is held */
     uint64_t want_bytes;   /* a reserve that no spare could serve */
+    bool making;           /* a spare is being made */
+    bool hurry;            /* nobody rests any more: the store is being closed */
     uint64_t next_bytes;   /* size of the next new segment */
     uint64_t next_number;
     uint64_t rolled_ns;
@@ -76,7 +78,7 @@ void skv_log_close_frame(skv_log *log);
 /* Is the active segment filled so far that the next one should be made? A store that is hardly used makes none. */
 static inline bool skv_log_wants_spare(const skv_log *log)
 {
-    return !log->spare && log->active && log->active->end > log->active->header.file_bytes / 8;
+    return !log->spare && !log->making && log->active && log->active->end > log->active->header.file_bytes / 8;
 }
 /* There may be a segment for appenders that found none. */
 void skv_log_tell_room(skv_log *log);

@@ -264,6 +264,9 @@ void skv_log_sync_round(skv_log *log, unsigned seen, uint64_t timeout_ns)
 
 void skv_log_wake_loops(skv_log *log)
 {
+    skv_lock(&log->lock);
+    log->hurry = true;
+    skv_unlock(&log->lock);
     skv_event_notify(&log->work);
     skv_event_notify(&log->chore);
     skv_log_tell_room(log);

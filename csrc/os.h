@@ -43,6 +43,8 @@ skv_code skv_os_write(int fd, const char *name, const void *data, size_t bytes, 
 skv_code skv_os_write2(int fd, const char *name, struct iovec pieces[2], uint64_t offset, skv_error *err);
 /* fdatasync. After a failure the state of the file is unknown: never call it again on this descriptor. */
 skv_code skv_os_sync(int fd, const char *name, skv_error *err);
+/* Send what was written of this range to the device, and wait until it is there. Nothing is durable before a sync. */
+skv_code skv_os_write_out(int fd, const char *name, uint64_t offset, uint64_t bytes, skv_error *err);
 /* Make the file shorter. */
 skv_code skv_os_cut(int fd, const char *name, uint64_t bytes, skv_error *err);
 /* Make the names inside a directory durable. */
@@ -55,9 +57,9 @@ skv_code skv_os_reserve(int fd, const char *name, uint64_t bytes, skv_error *err
 uint8_t *skv_os_map_memory(size_t bytes);
 /* The file's bytes, read only. owned: skv_os_unmap. */
 skv_code skv_os_map_file(int fd, const char *name, size_t bytes, const uint8_t **out, skv_error *err);
-/* Put the file's pages in place of the memory at `at`, atomically for readers. Page aligned. false: nothing changed. */
 /* The file's bytes will be read soon: let the kernel begin. It may decline. */
 void skv_os_will_need(int fd, uint64_t bytes);
+/* Put the file's pages in place of the memory at `at`, atomically for readers. Page aligned. false: nothing changed. */
 bool skv_os_remap(uint8_t *at, size_t bytes, int fd, uint64_t offset);
 void skv_os_unmap(const uint8_t *at, size_t bytes);
 

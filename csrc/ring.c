@@ -1,9 +1,9 @@
 /* L2 part. Consistent hashing with many points per shard (Karger et al. 1997), found through an index on the top bits.
  *
- * The circle is cut into twice as many slices as there are points. Most slices hold no point or one, and two bytes answer
+ * The circle is cut into four times as many slices as there are points. Most slices hold no point or one, and two bytes answer
  * for them: the owner of the first point at or after the slice's beginning, and where in the slice a point lies; behind
  * that point the next slice's owner is the answer. The few others, and a hash that one byte cannot place, are searched
- * for from a coarser table. The cells of 64 shards take 1 MiB. */
+ * for from a coarser table. The cells of 64 shards take 2 MiB. */
 #include "ring.h"
 
 #include "bytes.h"
@@ -121,7 +121,7 @@ skv_code skv_ring_create(const uint32_t *weights, uint32_t shards, skv_ring **ou
     *out = NULL;
     if (code != SKV_OK)
         return code;
-    while (1U << bits < 2 * count)
+    while (1U << bits < 4 * count)
         bits++;
     ring = skv_alloc(sizeof *ring);
     if (!ring)

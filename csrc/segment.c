@@ -7,7 +7,7 @@
 #include "memory.h"
 #include "sync.h"
 
-#define ZERO_BYTES ((size_t)1 << 20)
+#define ZERO_BYTES ((size_t)1 << 20) /* on their way to the device at once: a sync that comes meanwhile waits for as many */
 
 static size_t page_floor(size_t offset)
 {
@@ -33,30 +33,36 @@ static skv_segment *segment_new(uint64_t number)
     return segment;
 }
 
-static skv_code fill_with_zeros(skv_segment *segment, uint64_t bytes, skv_error *err)
+static skv_code fill_with_zeros(const skv_segment *segment, const skv_segment_fill *fill, skv_error *err)
 {
     skv_code code = SKV_OK;
     uint8_t *zeros = skv_alloc(ZERO_BYTES);
     if (!zeros)
         return skv_fail(err, SKV_NO_MEMORY, "out of memory");
-    for (uint64_t at = 0; code == SKV_OK && at < bytes; at += ZERO_BYTES)
-        code = skv_os_write(segment->fd, segment->name, zeros,
-                            (size_t)(bytes - at < ZERO_BYTES ? bytes - at : ZERO_BYTES), at, err);
+    for (uint64_t at = 0; code == SKV_OK && at < fill->bytes; at += ZERO_BYTES) {
+        uint64_t began = skv_now_ns(), left = fill->bytes - at;
+        code = skv_os_write(segment->fd, segment->name, zeros, (size_t)(left < ZERO_BYTES ? left : ZERO_BYTES), at, err);
+        if (code == SKV_OK && left > ZERO_BYTES) {
+            code = skv_os_write_out(segment->fd, segment->name, at, ZERO_BYTES, err);
+            if (code == SKV_OK)
+                fill->rest(fill->context, skv_now_ns() - began);
+        }
+    }
     skv_release(zeros);
     return code;
 }
 
-skv_code skv_segment_create(int root, uint64_t number, uint64_t bytes, skv_segment **out, skv_error *err)
+skv_code skv_segment_create(int root, uint64_t number, skv_segment_fill fill, skv_segment **out, skv_error *err)
 {
     skv_code code;
     skv_segment *segment = segment_new(number);
     *out = NULL;
     if (!segment)
         return skv_fail(err, SKV_NO_MEMORY, "out of memory");
-    segment->header.file_bytes = bytes;
+    segment->header.file_bytes = fill.bytes;
     code = skv_os_open(root, segment->name, SKV_OPEN_CREATE_NEW, &segment->fd, err);
     if (code == SKV_OK) {
-        code = fill_with_zeros(segment, bytes, err);
+        code = fill_with_zeros(segment, &fill, err);
         if (code == SKV_OK)
             code = skv_os_sync(segment->fd, segment->name, err);
         if (code != SKV_OK)

@@ -60,8 +60,14 @@ static inline void skv_slots_unpin(skv_slots *slots, skv_position position)
 /* The record at a position. The log holds only whole records, so decoding cannot fail; the checksum is the caller's. */
 void skv_slots_read(const skv_slots *slots, skv_position position, skv_record *out);
 
+/* How a new file is filled: piece by piece, and after each but the last `rest` is told how long it took. */
+typedef struct {
+    uint64_t bytes;
+    void (*rest)(void *context, uint64_t spent_ns);
+    void *context;
+} skv_segment_fill;
 /* A new file, zero-filled and synced; its name is not durable before the caller synced the directory. owned. */
-skv_code skv_segment_create(int root, uint64_t number, uint64_t bytes, skv_segment **out, skv_error *err);
+skv_code skv_segment_create(int root, uint64_t number, skv_segment_fill fill, skv_segment **out, skv_error *err);
 /* An existing file, opened; nothing is read. NOT_FOUND when it vanished. owned. */
 skv_code skv_segment_open(int root, uint64_t number, skv_segment **out, skv_error *err);
 /* The same, for reading alone. */

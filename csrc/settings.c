@@ -2,6 +2,7 @@
 #include "settings.h"
 
 #define BUDGET_LEAST ((uint64_t)1 << 20)
+#define BUDGET_SEGMENTS 16
 
 static uint64_t pick(uint64_t asked, uint64_t stored)
 {
@@ -36,6 +37,14 @@ bool skv_settings_equal(const skv_settings *left, const skv_settings *right)
     skv_settings a = in_force(left), b = in_force(right);
     return a.max_writes_per_s == b.max_writes_per_s && a.max_bytes_per_s == b.max_bytes_per_s &&
            a.retain_log_bytes == b.retain_log_bytes && a.unflushed_bytes == b.unflushed_bytes;
+}
+
+uint64_t skv_settings_segment_bytes(const skv_settings *stored, uint64_t least)
+{
+    uint64_t most = SKV_SEGMENT_BYTES_MAX, budget = in_force(stored).unflushed_bytes;
+    while (most / 2 >= least && most > budget / BUDGET_SEGMENTS)
+        most /= 2;
+    return most;
 }
 
 void skv_settings_apply(skv_store *store)

@@ -12,6 +12,8 @@ skv_settings skv_settings_merge(const skv_settings *asked, const skv_settings *s
 bool skv_settings_equal(const skv_settings *left, const skv_settings *right);
 /* INVALID. */
 skv_code skv_settings_check(const skv_settings *settings, skv_error *err);
+/* The largest segment unless one was asked for: the log holds about as much as the budget, and shrinks in whole segments. */
+uint64_t skv_settings_segment_bytes(const skv_settings *stored, uint64_t least);
 /* Put what the manifest says in force. */
 void skv_settings_apply(skv_store *store);
 /* Save the manifest with these; on failure the old ones stay in force. Alone, or under the lock of the settings. */

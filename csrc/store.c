@@ -109,7 +109,11 @@ static skv_code open_parts(skv_store *store, bool create, skv_error *err)
 {
     skv_manifest *manifest = &store->manifest;
     skv_log_sizes sizes = {store->in_force.segment_bytes_min, store->in_force.segment_bytes_max};
-    skv_code code = skv_log_create(store->dir, manifest->store_id, sizes, &store->parts.clock, &store->parts.log, err);
+    skv_code code;
+    if (!sizes.segment_bytes_max)
+        sizes.segment_bytes_max = skv_settings_segment_bytes(&manifest->settings, sizes.segment_bytes_min);
+    store->in_force.segment_bytes_max = sizes.segment_bytes_max;
+    code = skv_log_create(store->dir, manifest->store_id, sizes, &store->parts.clock, &store->parts.log, err);
     if (code != SKV_OK)
         return code;
     skv_settings_apply(store);
@@ -206,18 +210,16 @@ static skv_options fill_options(const skv_options *asked)
 {
     skv_options full = *asked;
     full.segment_bytes_min = asked->segment_bytes_min ? asked->segment_bytes_min : SKV_SEGMENT_BYTES_MIN;
-    full.segment_bytes_max = asked->segment_bytes_max ? asked->segment_bytes_max : SKV_SEGMENT_BYTES_MAX;
     full.map_bytes = asked->map_bytes ? asked->map_bytes : SKV_MAP_BYTES_DEFAULT;
     return full;
 }
 
 static skv_code check_options(const skv_options *full, skv_error *err)
 {
-    if (full->segment_bytes_min < SEGMENT_BYTES_LEAST || full->segment_bytes_max < full->segment_bytes_min ||
-        full->segment_bytes_max > (uint64_t)1 << 31 || full->segment_bytes_min % SKV_PAGE_BYTES ||
-        full->segment_bytes_max % SKV_PAGE_BYTES)
+    uint64_t least = full->segment_bytes_min, most = full->segment_bytes_max ? full->segment_bytes_max : SKV_SEGMENT_BYTES_MAX;
+    if (least < SEGMENT_BYTES_LEAST || most < least || most > (uint64_t)1 << 31 || least % SKV_PAGE_BYTES || most % SKV_PAGE_BYTES)
         return skv_fail(err, SKV_INVALID, "log segments of %llu to %llu bytes: from 64 KiB to 2 GiB, whole pages",
-                        (unsigned long long)full->segment_bytes_min, (unsigned long long)full->segment_bytes_max);
+                        (unsigned long long)least, (unsigned long long)most);
     if (full->weights && !full->shards)
         return skv_fail(err, SKV_INVALID, "weights need shards");
     return skv_settings_check(&full->settings, err);

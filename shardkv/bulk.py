@@ -17,7 +17,7 @@ Chunk = dict[bytes, bytes] | list[tuple[bytes, bytes]]
 
 def put_many(engine: Engine, items: Pairs, level: int, timeout: float, ttl_ms: int = 0) -> int:
     """Store pairs in chunks; wait for the ack once, at the end. Returns the last seqno."""
-    if type(items) is dict and len(items) <= CHUNK_ITEMS:
+    if (type(items) is dict or type(items) is list) and len(items) <= CHUNK_ITEMS:
         return _put_chunk(engine, items, level, timeout, ttl_ms)
     pairs = iter(items.items() if isinstance(items, Mapping) else items)
     chunk = list(islice(pairs, CHUNK_ITEMS))

@@ -52,7 +52,8 @@ def open(
         write_timeout: seconds that a write waits for room before OverloadedError, or for peers before AckError.
         create: make the store when there is none.
         readonly: refuse writes. The store is still held by this process alone.
-        segment_bytes: smallest and largest log segment; (4 MiB, 64 MiB).
+        segment_bytes: smallest and largest log segment; 4 MiB, and a sixteenth of
+            `unflushed_bytes`, between 4 and 64 MiB.
         map_bytes: first size of a shard's memory map, which grows by itself; 16 GiB of address space.
         lock_stripes: key locks that `Store.lock` spreads the keys over; 1024. Of this process, not stored.
         quarantined: open a store from which records are lost, too. Reads of a key raise CorruptionError where a newer

@@ -15,6 +15,7 @@
 #define WORKSPACE_BYTES_KEPT 1048576
 #define PAIRS_MAX 8192
 #define PAIRS_BYTES_MAX 4194304
+#define PAIRS_AHEAD 4
 
 typedef skv_calls calls;
 
@@ -210,11 +211,26 @@ static int hold(skv_put_item *pair, PyObject **held, PyObject *key, PyObject *va
     return 1;
 }
 
+/* What will be held soon: the pair far ahead, the bytes of one that is nearer. Objects of a large list are seldom cached. */
+static void prefetch_pair(PyObject *list, Py_ssize_t i, Py_ssize_t count)
+{
+    PyObject *near;
+    if (i + 2 * PAIRS_AHEAD >= count)
+        return;
+    __builtin_prefetch(PyList_GetItem(list, i + 2 * PAIRS_AHEAD));
+    near = PyList_GetItem(list, i + PAIRS_AHEAD);
+    if (!PyTuple_CheckExact(near) || PyTuple_Size(near) != 2)
+        return;
+    __builtin_prefetch(PyTuple_GetItem(near, 0));
+    __builtin_prefetch(PyTuple_GetItem(near, 1));
+}
+
 static Py_ssize_t hold_list(PyObject *list, Py_ssize_t count, skv_put_item *pairs, PyObject **held)
 {
     Py_ssize_t i;
     for (i = 0; i < count; i++) {
         PyObject *item = PyList_GetItem(list, i);
+        prefetch_pair(list, i, count);
         if (!PyTuple_CheckExact(item) || PyTuple_Size(item) != 2 ||
             !hold(&pairs[i], &held[2 * i], PyTuple_GetItem(item, 0), PyTuple_GetItem(item, 1)))
             break;

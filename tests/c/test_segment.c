@@ -16,7 +16,7 @@ static skv_segment *make(int dir)
 {
     skv_error err = {0};
     skv_segment *segment;
-    CHECK_OK(skv_segment_create(dir, 7, BYTES, &segment, &err), &err);
+    CHECK_OK(skv_segment_create(dir, 7, (skv_segment_fill){.bytes = BYTES}, &segment, &err), &err);
     CHECK_OK(skv_segment_prepare(segment, &err), &err);
     return segment;
 }
@@ -42,7 +42,7 @@ static void test_a_new_segment_is_a_file_of_zeros_under_its_number(void)
     for (size_t i = 0; i < bytes; i++)
         CHECK_EQ(file[i], 0);
     CHECK(strcmp(segment->name, NAME) == 0);
-    CHECK_EQ(skv_segment_create(dir, 7, BYTES, &again, &err), SKV_IO);
+    CHECK_EQ(skv_segment_create(dir, 7, (skv_segment_fill){.bytes = BYTES}, &again, &err), SKV_IO);
     CHECK(!again);
     CHECK_EQ(scratch_size(dir, NAME), BYTES); /* whose file it is, is not touched */
     CHECK_EQ(skv_segment_open(dir, 8, &again, &err), SKV_NOT_FOUND);
@@ -133,7 +133,7 @@ static void test_a_creation_that_fails_leaves_no_file(void)
         skv_error err = {0};
         skv_segment *segment;
         skv_os_fail(nth, SKV_FAULT_ERROR, ENOSPC, 0);
-        code = skv_segment_create(dir, 7, BYTES, &segment, &err);
+        code = skv_segment_create(dir, 7, (skv_segment_fill){.bytes = BYTES}, &segment, &err);
         skv_os_fail(0, SKV_FAULT_NONE, 0, 0);
         if (code != SKV_OK) {
             CHECK_EQ(code, SKV_FULL);
@@ -149,10 +149,39 @@ static void test_a_creation_that_fails_leaves_no_file(void)
         int dir = scratch_make(PLACE);
         skv_segment *segment;
         skv_memory_fail(nth, 0);
-        CHECK_EQ(skv_segment_create(dir, 7, BYTES, &segment, NULL), SKV_NO_MEMORY);
+        CHECK_EQ(skv_segment_create(dir, 7, (skv_segment_fill){.bytes = BYTES}, &segment, NULL), SKV_NO_MEMORY);
         skv_memory_fail(0, 0);
         CHECK(!segment);
         CHECK_EQ(scratch_size(dir, NAME), -1);
+        scratch_remove(dir, PLACE);
+    }
+}
+
+#define LARGE ((uint64_t)5 << 19) /* two and a half pieces */
+
+static void count_rest(void *context, uint64_t spent_ns)
+{
+    int *rests = context;
+    *rests += spent_ns > 0;
+}
+
+static void test_a_large_file_is_filled_with_rests_between_the_pieces(void)
+{
+    skv_code code = SKV_IO;
+    for (long nth = 1; code != SKV_OK; nth++) {
+        int dir = scratch_make(PLACE), rests = 0;
+        skv_error err = {0};
+        skv_segment *segment;
+        skv_os_fail(nth, SKV_FAULT_ERROR, ENOSPC, 0);
+        code = skv_segment_create(dir, 7, (skv_segment_fill){LARGE, count_rest, &rests}, &segment, &err);
+        skv_os_fail(0, SKV_FAULT_NONE, 0, 0);
+        CHECK_EQ(code, code == SKV_OK ? SKV_OK : SKV_FULL);
+        CHECK_EQ(scratch_size(dir, NAME), code == SKV_OK ? (long)LARGE : -1);
+        if (code == SKV_OK)
+            CHECK_EQ(nth, 8); /* open, three writes, two of them written out, sync */
+        if (code == SKV_OK)
+            CHECK_EQ(rests, 2);
+        skv_segment_free(segment);
         scratch_remove(dir, PLACE);
     }
 }
@@ -189,6 +218,7 @@ int main(void)
     RUN(test_durable_pages_become_the_files_at_the_same_address);
     RUN(test_every_life_has_a_salt_of_its_own);
     RUN(test_a_creation_that_fails_leaves_no_file);
+    RUN(test_a_large_file_is_filled_with_rests_between_the_pieces);
     RUN(test_slots_are_taken_pinned_given_back_and_may_run_out);
     return 0;
 }

@@ -60,7 +60,7 @@ def test_the_engine_closes_with_its_last_store(tmp_path: Path) -> None:
         {"shards": 8},
         {"shards": 8, "weights": [1] * 8},
         {"unflushed_bytes": 256 << 20},
-        {"segment_bytes": (4 << 20, 64 << 20)},
+        {"segment_bytes": (4 << 20, 16 << 20)},
         {"create": False},
         {"write_timeout": 1, "ack": "memory"},
     ],
