@@ -132,8 +132,10 @@ class Child:
 class Children:
     """A few children that answer side by side; the first finding stops a campaign."""
 
-    def __init__(self, count: int = 2, shim: Path | None = None) -> None:
-        self._children = [Child(shim) for _ in range(count)]
+    def __init__(
+        self, count: int = 2, shim: Path | None = None, module: str = "crash.child"
+    ) -> None:
+        self._children = [Child(shim, module=module) for _ in range(count)]
         self._idle: queue.Queue[Child] = queue.Queue()
         for child in self._children:
             self._idle.put(child)

@@ -26,6 +26,10 @@ class Cut:
         """Which sectors of this change landed; None when none did."""
         return every
 
+    def below(self, _name: str) -> "Cut":
+        """The cut of a directory in this one."""
+        return self
+
     def __str__(self) -> str:
         return type(self).__name__
 
@@ -142,4 +146,41 @@ def cuts_at(pending_orders: list[int], seed: int, scattered: int = 2) -> list[Cu
     found += [
         Scattered(coins.getrandbits(32), coins.choice((0.1, 0.5, 0.9))) for _ in range(scattered)
     ]
+    return found
+
+
+@dataclass
+class Apart(Cut):
+    """Each directory of the root is a disk of its own; "" stands for what lies in the root itself."""
+
+    disks: dict[str, Cut]
+
+    def keeps_name(self, change: NameChange) -> bool:
+        return self.disks[""].keeps_name(change)
+
+    def keeps_size(self, change: Change) -> bool:
+        return self.disks[""].keeps_size(change)
+
+    def sectors(self, change: Change) -> Keep | None:
+        return self.disks[""].sectors(change)
+
+    def below(self, name: str) -> Cut:
+        return self.disks[name]
+
+    def __str__(self) -> str:
+        return ", ".join(f"{name or '.'}: {cut}" for name, cut in self.disks.items())
+
+
+def cuts_apart(pending: dict[str, list[int]], seed: int, mixed: int = 8) -> list[Cut]:
+    """Ways to cut several disks at one moment, each in its own way; those without changes alike."""
+    coins = random.Random(seed)
+    busy = [name for name, orders in pending.items() if orders]
+    found: list[Cut] = [Apart(dict.fromkeys(pending, Nothing()))]
+    for name in busy:
+        others: dict[str, Cut] = dict.fromkeys(pending, Everything())
+        found.append(Apart({**others, name: Nothing()}))
+        found.append(Apart({**dict.fromkeys(pending, Nothing()), name: Everything()}))
+    for _ in range(mixed if busy else 0):
+        ways = {name: cuts_at(orders, coins.getrandbits(32)) for name, orders in pending.items()}
+        found.append(Apart({name: coins.choice(cuts) for name, cuts in ways.items()}))
     return found

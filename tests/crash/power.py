@@ -5,17 +5,17 @@ import os
 import random
 import shutil
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from .children import Child, ChildDiedError, Children, open_request, rows_of, run_request
-from .cuts import cuts_at
+from .cuts import Cut, cuts_apart, cuts_at
 from .oracle import check_lives
 from .plan import Plan
 from .replay import Replayer
 from .shim import Fault, settings
-from .trace import QUIET, Event, read_trace
+from .trace import QUIET, Event, Kind, read_trace
 
 SCALE = float(os.environ.get("SHARDKV_CRASH_SCALE", "1"))
 
@@ -81,21 +81,47 @@ def moments(events: list[Event]) -> list[int]:
     return [n for n in range(len(events)) if n == last or events[n + 1].kind not in QUIET]
 
 
+CutsOf = Callable[[Replayer, int], list[Cut]]
+
+
+def on_one_disk(replayer: Replayer, seed: int) -> list[Cut]:
+    """Ways to cut this moment when one disk holds all."""
+    return cuts_at(replayer.pending_orders(), seed)
+
+
+def on_disks_of_their_own(replayer: Replayer, seed: int) -> list[Cut]:
+    """Ways to cut this moment when each directory of the root is a disk of its own."""
+    return cuts_apart(replayer.pending_by_disk(), seed)
+
+
 def crash_states(
-    recording: Recording, where: Path, budget: int, seed: int, start: int = 0
+    recording: Recording,
+    where: Path,
+    budget: int,
+    seed: int,
+    start: int = 0,
+    cuts_of: CutsOf = on_one_disk,
+    after_promises: int = 1,
 ) -> Iterator[State]:
-    """About `budget` states, evenly over the moments from event `start` on, cut as `seed` says."""
+    """About `budget` states, evenly over the moments from event `start` on, cut as `seed` says.
+
+    after_promises: how many times as often right after something was promised.
+    """
     rng = random.Random(seed)
     replayer = Replayer(recording.root, recording.base)
-    chosen = [n for n in moments(recording.events) if n >= start]
-    share = budget / max(len(chosen), 1)
-    wanted = set(chosen)
+    wanted = {
+        n: after_promises if recording.events[n].kind is Kind.MARK else 1
+        for n in moments(recording.events)
+        if n >= start
+    }
+    each = budget / max(sum(wanted.values()), 1)
     serial = itertools.count()
     for n, event in enumerate(recording.events):
         replayer.feed(event)
         if n not in wanted:
             continue
-        cuts = cuts_at(replayer.pending_orders(), rng.getrandbits(32))
+        cuts = cuts_of(replayer, rng.getrandbits(32))
+        share = each * wanted[n]
         count = int(share) + (rng.random() < share % 1)
         for cut in rng.sample(cuts, min(count, len(cuts))):
             path = where / f"state-{next(serial)}"

@@ -64,6 +64,9 @@ class Replayer:
                 self._allocate(event)
             case Kind.RENAME:
                 self._rename(*event.path.split("\n"))
+            case Kind.LINK:
+                source, target = event.path.split("\n")
+                self._name(target, self._node(source))
             case Kind.UNLINK:
                 self._name(event.path, None)
             case Kind.MKDIR:
@@ -137,6 +140,14 @@ class Replayer:
         nodes = [self.root, *(node for _, node in walk(self.root))]
         return [change.order for node in nodes for change in node.pending]
 
+    def pending_by_disk(self) -> dict[str, list[int]]:
+        """The same for each directory of the root; "" stands for the names in the root itself."""
+        found = {"": [change.order for change in self.root.pending]}
+        for path, node in walk(self.root):
+            disk = path.partition("/")[0] if "/" in path or isinstance(node, Directory) else ""
+            found.setdefault(disk, []).extend(change.order for change in node.pending)
+        return found
+
     def build(self, cut: Cut, target: Path) -> None:
         """Write what `cut` leaves of the present moment into the new directory `target`."""
         self._build(self.root, cut, target)
@@ -149,7 +160,7 @@ class Replayer:
                 change.apply(names)
         for name, node in names.items():
             if isinstance(node, Directory):
-                self._build(node, cut, target / name)
+                self._build(node, cut.below(name), target / name)
             else:
                 write_file(target / name, *survivors(node, cut))
 

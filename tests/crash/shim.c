@@ -9,6 +9,7 @@
  *   SKV_SHIM_ERRNO    number for `fail`
  *   SKV_SHIM_CLASS    comma list of write, sync, name, open (default: these), look, map
  *   SKV_SHIM_HOLD     faults befall only while this file (outside the root) exists; what hangs goes on when it is gone
+ *   SKV_SHIM_SYNC_MS  a sync takes up to this long, as on a disk: others go on meanwhile
  *   SKV_SHIM_MATCH    count only calls whose path contains this
  *   SKV_SHIM_TRACE    append the record of every change to this file (layout: struct event, read by trace.py)
  *   SKV_SHIM_MARKS    writes to this file (outside the root) enter the trace as marks: what was promised, and when
@@ -37,7 +38,7 @@
 
 enum { CLASS_WRITE = 1, CLASS_SYNC = 2, CLASS_NAME = 4, CLASS_OPEN = 8, CLASS_LOOK = 16, CLASS_MAP = 32 };
 enum fault { NONE, FAIL, SHORT, KILL_BEFORE, KILL_MIDDLE, KILL_AFTER, HANG };
-enum kind { OPEN = 1, WRITE, SYNC_BEGIN, SYNC_END, TRUNCATE, ALLOCATE, RENAME, UNLINK, MKDIR, MARK, MAPPED };
+enum kind { OPEN = 1, WRITE, SYNC_BEGIN, SYNC_END, TRUNCATE, ALLOCATE, RENAME, UNLINK, MKDIR, MARK, MAPPED, LINK };
 enum { FLAG_CREATED = 1, FLAG_TRUNCATED = 2, FLAG_ZEROS = 4, FLAG_FAILED = 8, FLAG_RANGE = 16 };
 
 struct event { /* 48 bytes, then name_bytes of path, then data_bytes of data */
@@ -52,7 +53,7 @@ static struct {
     unsigned classes;
     int error, sticky, trace;
     enum fault fault;
-    unsigned long at;
+    unsigned long at, sync_ms;
 } config = {.trace = -1};
 static atomic_ulong counted;
 static atomic_ulong serials;
@@ -68,6 +69,7 @@ static int (*real_fsync)(int), (*real_fdatasync)(int), (*real_ftruncate)(int, of
 static int (*real_sync_file_range)(int, off_t, off_t, unsigned), (*real_fallocate)(int, int, off_t, off_t);
 static int (*real_posix_fallocate)(int, off_t, off_t), (*real_renameat2)(int, const char *, int, const char *, unsigned);
 static int (*real_unlinkat)(int, const char *, int), (*real_mkdirat)(int, const char *, mode_t);
+static int (*real_linkat)(int, const char *, int, const char *, int);
 static void *(*real_mmap)(void *, size_t, int, int, int, off_t);
 
 static void setting(char *into, const char *name) {
@@ -99,6 +101,7 @@ static void read_environment(void) {
     setting(text, "SKV_SHIM_CLASS"), config.classes = classes_named(text);
     setting(text, "SKV_SHIM_FAULT"), config.fault = fault_named(text);
     setting(text, "SKV_SHIM_AT"), config.at = strtoul(text, NULL, 10);
+    setting(text, "SKV_SHIM_SYNC_MS"), config.sync_ms = strtoul(text, NULL, 10);
     setting(text, "SKV_SHIM_STICKY"), config.sticky = text[0] == '1';
     setting(text, "SKV_SHIM_ERRNO"), config.error = text[0] ? atoi(text) : EIO;
     setting(text, "SKV_SHIM_TRACE");
@@ -114,7 +117,7 @@ static void start(void) {
 #define LOAD(name) *(void **)&real_##name = dlsym(RTLD_NEXT, #name)
     LOAD(open), LOAD(openat), LOAD(write), LOAD(writev), LOAD(pwritev), LOAD(pwritev2), LOAD(fsync), LOAD(fdatasync);
     LOAD(ftruncate), LOAD(sync_file_range), LOAD(fallocate), LOAD(posix_fallocate), LOAD(renameat2), LOAD(unlinkat);
-    LOAD(mkdirat), LOAD(mmap);
+    LOAD(mkdirat), LOAD(linkat), LOAD(mmap);
     read_environment();
 }
 
@@ -299,6 +302,7 @@ static int sync_any(int fd, int (*real)(int), const char *call) {
     enum fault fate = decide(CLASS_SYNC, path, NULL, call);
     struct event event = {.kind = SYNC_BEGIN, .serial = next_serial(), .file = file_of_fd(fd)};
     step_begin(), emit(event, path, NULL), step_end(NONE);
+    if (config.sync_ms) poll(NULL, 0, (int)(event.serial * 2654435761u % (config.sync_ms + 1)));
     int rc = fate == FAIL ? -1 : real(fd);
     event.kind = SYNC_END, event.flags = rc ? FLAG_FAILED : 0;
     step_begin(), emit(event, path, NULL), step_end(fate);
@@ -321,20 +325,22 @@ static int size_any(enum kind kind, int fd, int (*real)(int, int, off_t, off_t),
     return rc;
 }
 
-enum { NAME_RENAME, NAME_UNLINK, NAME_MKDIR };
+enum { NAME_RENAME, NAME_UNLINK, NAME_MKDIR, NAME_LINK };
+static const uint16_t name_kinds[] = {RENAME, UNLINK, MKDIR, LINK};
 static int name_any(int verb, int dirfd, const char *name, int todir, const char *to, unsigned flags, const char *call) {
     ready();
     char path[2 * PATH_MAX], other[PATH_MAX] = "";
     resolve(dirfd, name, path);
-    if (verb == NAME_RENAME) resolve(todir, to, other);
+    if (to) resolve(todir, to, other);
     enum fault fate = inside(path) || inside(other) ? decide(CLASS_NAME, path, other, call) : NONE;
     if (fate == FAIL) return -1;
     step_begin();
     int rc = verb == NAME_RENAME   ? real_renameat2(dirfd, name, todir, to, flags)
              : verb == NAME_UNLINK ? real_unlinkat(dirfd, name, (int)flags)
+             : verb == NAME_LINK   ? real_linkat(dirfd, name, todir, to, (int)flags)
                                    : real_mkdirat(dirfd, name, flags);
-    if (verb == NAME_RENAME) strcat(path, "\n"), strcat(path, other);
-    if (!rc && (inside(path) || inside(other))) emit((struct event){.kind = (uint16_t)(RENAME + verb)}, path, NULL);
+    if (to) strcat(path, "\n"), strcat(path, other);
+    if (!rc && (inside(path) || inside(other))) emit((struct event){.kind = name_kinds[verb]}, path, NULL);
     step_end(fate);
     return rc;
 }

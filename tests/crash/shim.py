@@ -62,6 +62,7 @@ def settings(
     marks: Path | None = None,
     report: Path | None = None,
     hold: Path | None = None,
+    sync_ms: int = 0,
 ) -> dict[str, str]:
     """Every SKV_SHIM_ variable, empty when unused: no run inherits the settings of another."""
     at = fault or Fault("", 0)
@@ -77,4 +78,5 @@ def settings(
         "SKV_SHIM_MARKS": os.path.realpath(marks) if marks else "",
         "SKV_SHIM_REPORT": str(report or ""),
         "SKV_SHIM_HOLD": os.path.realpath(hold) if hold else "",
+        "SKV_SHIM_SYNC_MS": str(sync_ms),
     }

@@ -59,6 +59,10 @@ int renameat(int a, const char *from, int b, const char *to) { return name_any(N
 int renameat2(int a, const char *from, int b, const char *to, unsigned flags) {
     return name_any(NAME_RENAME, a, from, b, to, flags, "rename");
 }
+int link(const char *from, const char *to) { return name_any(NAME_LINK, AT_FDCWD, from, AT_FDCWD, to, 0, "link"); }
+int linkat(int a, const char *from, int b, const char *to, int flags) {
+    return name_any(NAME_LINK, a, from, b, to, (unsigned)flags, "link");
+}
 int unlink(const char *name) { return name_any(NAME_UNLINK, AT_FDCWD, name, 0, NULL, 0, "unlink"); }
 int unlinkat(int fd, const char *name, int flags) { return name_any(NAME_UNLINK, fd, name, 0, NULL, (unsigned)flags, "unlink"); }
 int rmdir(const char *name) { return name_any(NAME_UNLINK, AT_FDCWD, name, 0, NULL, AT_REMOVEDIR, "rmdir"); }

@@ -9,7 +9,7 @@ from pathlib import Path
 import lmdb
 import pytest
 
-from .cuts import Everything, Nothing, Prefix, Scattered, TornLast
+from .cuts import Apart, Everything, Nothing, Prefix, Scattered, TornLast, cuts_apart
 from .disk import Directory, File, walk
 from .replay import Replayer, survivors
 from .shim import Fault, settings
@@ -48,6 +48,9 @@ os.write(os.open(root + "/d/log", os.O_WRONLY | os.O_CREAT | os.O_APPEND), b"app
 os.write(os.open(root + "/d/log", os.O_WRONLY | os.O_APPEND), bytes(4096))
 os.fsync(fd)
 os.rename(root + "/d/a.tmp", root + "/d/a")
+os.link(root + "/d/a", root + "/d/twice")
+os.link(root + "/d/log", root + "/d/moved")
+os.unlink(root + "/d/log")
 os.write(os.open(root + "/d/gone", os.O_WRONLY | os.O_CREAT), b"gone")
 os.unlink(root + "/d/gone")
 os.mkdir(root + "/e")
@@ -112,6 +115,30 @@ os.rename(root + "/unnamed", root + "/moved")
     replay(root, events).build(Nothing(), scratch / "built")
     assert [p.name for p in (scratch / "built").iterdir()] == ["synced"]
     assert (scratch / "built" / "synced").read_bytes() == b"1" * 600
+
+
+def test_each_directory_is_cut_in_its_own_way_when_it_is_a_disk_of_its_own(
+    shim: Path, scratch: Path
+) -> None:
+    program = """
+import os, sys
+root = sys.argv[1]
+for name in "ab":
+    os.mkdir(f"{root}/{name}")
+    os.mkdir(f"{root}/{name}/inner")
+    os.write(os.open(f"{root}/{name}/inner/f", os.O_WRONLY | os.O_CREAT), name.encode())
+"""
+    root, events = record(shim, scratch, program)
+    replayer = replay(root, events)
+    pending = replayer.pending_by_disk()
+    assert {name: len(orders) for name, orders in pending.items()} == {"": 2, "a": 3, "b": 3}
+    cut = Apart({"": Everything(), "a": Nothing(), "b": Everything()})
+    replayer.build(cut, scratch / "built")
+    assert [p.name for p in (scratch / "built" / "a").iterdir()] == []
+    assert (scratch / "built" / "b" / "inner" / "f").read_bytes() == b"b"
+    kinds = {str(cut) for cut in cuts_apart(pending, 1)}
+    assert str(cut) in kinds
+    assert len(kinds) > 8
 
 
 def test_a_failed_sync_is_not_made_up_for_by_a_later_one(shim: Path, scratch: Path) -> None:

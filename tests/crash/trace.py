@@ -22,6 +22,7 @@ class Kind(enum.IntEnum):
     MKDIR = 9
     MARK = 10
     MAPPED = 11
+    LINK = 12
 
 
 CREATED, TRUNCATED, ZEROS, FAILED, RANGE = 1, 2, 4, 8, 16

@@ -3,6 +3,7 @@
 {"do": "open", "path", "options"}   {"do": "put", "count", "ack", "bytes"}   {"do": "status"}   {"do": "close"}
 {"do": "peers", "add": [...], "remove": [...]}   {"do": "fork"}   {"do": "exit"}
 {"do": "settle", "path", "seed", "options"}   open, read all, wait until every peer has everything, close
+{"do": "promote", "path", "others", "force"}   {"do": "rejoin", "path", "export", "primary", "partial"}
 """
 
 from __future__ import annotations
@@ -96,6 +97,22 @@ def settle(request: Request) -> Request:
                 return {"rows": rows}
 
 
+def promote(request: Request) -> Request:
+    """Promote a directory of the family."""
+    done = shardkv.promote(request["path"], *request["others"], force=request.get("force", False))
+    return asdict(done)
+
+
+def rejoin(request: Request) -> Request:
+    """Make a directory of the family a peer again."""
+    partial = request.get("partial", False)
+    return asdict(
+        shardkv.rejoin(
+            request["path"], request["export"], primary=request["primary"], partial=partial
+        )
+    )
+
+
 def leave(_: Request) -> Request:
     """End the interpreter with the store open."""
     sys.exit(0)
@@ -111,6 +128,8 @@ if __name__ == "__main__":
             "fork": fork,
             "close": close,
             "settle": settle,
+            "promote": promote,
+            "rejoin": rejoin,
             "exit": leave,
         }
     )

@@ -2,6 +2,18 @@
 
 from __future__ import annotations
 
-from crash.conftest import openers, scratch, shim
+from collections.abc import Iterator
+
+import pytest
+from crash.children import Children
+from crash.conftest import scratch, shim
 
 __all__ = ["openers", "scratch", "shim"]
+
+
+@pytest.fixture
+def openers() -> Iterator[Children]:
+    """Children that open stores and decide about families, without the shim."""
+    found = Children(module="peers.child")
+    yield found
+    found.close()
