@@ -159,9 +159,12 @@ static bool has_page(const page_set *set, uint64_t number)
 /* A page that is what it says: a branch or a leaf. */
 static const uint8_t *page_at(const skv_pages *pages, uint64_t number, uint16_t *kind)
 {
-    const uint8_t *page = pages->base + number * SKV_PAGE_BYTES;
+    const uint8_t *page;
     uint16_t lower, upper;
-    if (number < SKV_PAGES_STATES || number >= pages->count || skv_load64(page) != number)
+    if (number < SKV_PAGES_STATES || number >= pages->count)
+        return NULL;
+    page = pages->base + number * SKV_PAGE_BYTES;
+    if (skv_load64(page) != number)
         return NULL;
     *kind = skv_load16(page + AT_KIND);
     lower = skv_load16(page + AT_LOWER);

@@ -57,6 +57,7 @@ static inline uint64_t check_seed(void)
     const char *given = getenv("SHARDKV_TEST_SEED");
     uint64_t seed = given ? strtoull(given, NULL, 10) : (uint64_t)time(NULL);
     (void)printf("seed: SHARDKV_TEST_SEED=%llu\n", (unsigned long long)seed);
+    (void)fflush(stdout); /* an abort does not */
     return seed;
 }
 
