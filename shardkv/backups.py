@@ -12,11 +12,9 @@ from dataclasses import dataclass
 from shardkv import quarantine
 from shardkv._native import Copy, Engine
 from shardkv.errors import InvalidError
-from shardkv.options import check_int
+from shardkv.pacing import Pace
 
 Progress = Callable[[int, int], None]
-PIECES_PER_S = 8
-PIECE_BYTES_MAX = 8 << 20
 
 
 @dataclass(frozen=True)
@@ -87,31 +85,6 @@ class Backups:
         pace = Pace(max_bytes_per_s)
         engine.wait(engine.last_seqno())
         return finish(Copy.backup_of(engine, name), progress, began, pace)
-
-
-class Pace:
-    """An upper bound of bytes per second: who was quick rests, who was slow has no credit."""
-
-    def __init__(self, max_bytes_per_s: int | None) -> None:
-        if max_bytes_per_s is not None:
-            check_int("max_bytes_per_s", max_bytes_per_s, 1 << 50, least=1)
-        self._rate = max_bytes_per_s
-        self._due = time.monotonic()
-        self._written = 0
-
-    @property
-    def piece_bytes(self) -> int:
-        """How much to write at once; 0: whatever is best."""
-        return 0 if self._rate is None else min(self._rate // PIECES_PER_S + 1, PIECE_BYTES_MAX)
-
-    def rest(self, written: int) -> None:
-        """Wait until so many bytes in all may have been written."""
-        if self._rate is None:
-            return
-        now = time.monotonic()
-        self._due = max(self._due + (written - self._written) / self._rate, now)
-        self._written = written
-        time.sleep(self._due - now)
 
 
 def absolute(path: str | os.PathLike[str]) -> str:

@@ -5,45 +5,45 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from typing import Protocol
 
 from shardkv import quarantine
 from shardkv._native import COPYING, DOWN, STATES, Copy, Engine, Ship, look_at_lineage
 from shardkv.errors import ClosedError, Error, InvalidError, LogGoneError
 from shardkv.lineage import Lineage, meet, unpacked
 from shardkv.options import Options
+from shardkv.pacing import Clock, Delays, Rests, Wait
 from shardkv.places import forget, holds_store, refuse_strayed
 from shardkv.stats import PeerStatus
+from shardkv.telling import Head, Teller
 from shardkv.workers import Workers
 
-RETRY_S, RETRY_S_MAX = 0.25, 30.0
+WELL_S = 30.0  # who was current for so long had no failure that comes again at once
 HANGS_S = 2.0  # one that has everything says so at least once a second
-JOIN_S = 5.0
-
-
-class Head(Protocol):
-    """What a link has of the store that it belongs to."""
-
-    path: str
-    engine: Engine
-
-    @property
-    def lineage(self) -> Lineage:
-        """What the manifest says of the family."""
-        ...
+PIECE_BYTES = 1 << 20  # of a copy: what writers may have to wait for
 
 
 class Link:
     """One peer. Its thread opens the peer's directory, copies or ships to it, and begins again after a failure.
 
     Attributes:
+        teller: lets the peer know what becomes of the family.
         greeted: set when it is known what the directory holds, or that this cannot be known now.
         seen: the lineage that was seen there, even if somebody else has it open; None: nothing, or nobody knows.
         found: lineage and newest seqno, of a directory that nobody else can change now.
     """
 
-    def __init__(self, head: Head, path: str, place: int) -> None:
+    def __init__(
+        self,
+        head: Head,
+        path: str,
+        place: int,
+        *,
+        clock: Clock = time.monotonic,
+        wait: Wait | None = None,
+    ) -> None:
+        """Args: clock, wait: the thread's, for tests; None: until the link is told to end."""
         self.path, self.place = path, place
+        self.teller = Teller(head, path)
         self.greeted, self.go = threading.Event(), threading.Event()
         self.seen: Lineage | None = None
         self.found: tuple[Lineage, int] | None = None
@@ -54,9 +54,9 @@ class Link:
         self._ship: Ship | None = None
         self._workers: Workers | None = None
         self._began = time.monotonic()
-        self._kept: Lineage | None = None  # what a peer that is shipped to has in its manifest
-        self._keeping = threading.Lock()
         self._over, self._shipping = threading.Event(), threading.Lock()
+        self._parting = threading.Event()  # whatever the thread was at, it heard that it shall end
+        self._clock, self._wait = clock, wait or self._over.wait
         self._thread = threading.Thread(target=self._run, name="shardkv-peer", daemon=True)
         self._thread.start()
 
@@ -82,26 +82,38 @@ class Link:
             shipped_bytes=known.shipped_bytes,
         )
 
+    def lacks(self, last: int) -> bool:
+        """Say whether it makes sense to wait until the peer has everything up to a seqno."""
+        known = self._head.engine.peer(self.place)
+        return self.go.is_set() and known.state != DOWN and known.seqno < last
+
+    def progress(self) -> object:
+        """Return what changes as the peer gets on."""
+        copy, known = self._copy, self._head.engine.peer(self.place)
+        return known.state, known.seqno, copy.bytes if copy else 0
+
     # -- the thread
 
     def _run(self) -> None:
-        rest = RETRY_S
+        delays = Delays()
         while not self._over.is_set():
-            began = time.monotonic()
+            began = self._clock()
             try:
                 self._session()
             except (Error, OSError, MemoryError) as error:  # told, and tried again
                 self.why = f"{type(error).__name__}: {error}"
             finally:
+                self.teller.part()
+                if self._over.is_set():
+                    self._parting.set()
                 self._part()
                 engine = self._head.engine
                 known = engine.peer(self.place)
                 engine.set_peer(self.place, DOWN, known.seqno)
             self.greeted.set()
             # A copy that fails late went as ill as one that fails early.
-            well = known.current_s > began + RETRY_S_MAX
-            rest = RETRY_S if well else min(2 * rest, RETRY_S_MAX)
-            self._over.wait(rest)
+            self._wait(delays.next(well=known.current_s > began + WELL_S))
+        self._parting.set()
         self._head.engine.release_peer(self.place)
 
     def _session(self) -> None:
@@ -120,6 +132,7 @@ class Link:
                 self._send()
             except LogGoneError:  # it was away for too long
                 forget(self.path)  # while nobody else can open it
+                self.teller.part()
                 self._part()
 
     def _greet(self) -> None:
@@ -157,30 +170,8 @@ class Link:
         refuse_strayed(
             self.path, meet(head.lineage, head.engine.last_seqno(), peer, seqno), peer, seqno
         )
-        self._keep(peer)
-
-    def _keep(self, kept: Lineage) -> None:
-        """From here on the peer's manifest follows the store's lineage; `kept` is in it now."""
-        with self._keeping:
-            self._kept = kept
-        self._tell()
-
-    def tell(self) -> threading.Thread:
-        """Let the peer know what the store's lineage says by now, in a thread of its own: its disk may hang."""
-        thread = threading.Thread(target=self._tell_if, name="shardkv-peer-lineage", daemon=True)
-        thread.start()
-        return thread
-
-    def _tell_if(self) -> None:
-        with contextlib.suppress(Error):  # what failed is told at the next session
-            self._tell()
-
-    def _tell(self) -> None:
-        with self._keeping:
-            told = self._head.lineage.as_peer(self._head.path, self.path)
-            if self.peer is not None and self._kept is not None and self._kept != told:
-                self.peer.save_lineage(told.packed())
-                self._kept = told
+        assert self.peer
+        self.teller.keep(self.peer, peer)
 
     def _make_copy(self) -> None:
         """Make the directory a copy of the store as it is; from then on the log is kept for it."""
@@ -188,15 +179,18 @@ class Link:
         head.engine.set_peer(self.place, COPYING, 0)
         lineage = head.lineage.as_peer(head.path, self.path)
         copy = self._copy = Copy.of(head.engine, self.path, lineage.packed())
+        rests = Rests(head.engine.durable_seqno, clock=self._clock, wait=self._wait)
         with contextlib.closing(copy):
-            while copy.next():
+            while copy.next(0 if copy.seqno else PIECE_BYTES):
                 if self._over.is_set():
                     raise ClosedError("the store is closed")
+                if not copy.seqno:  # the log follows without rests: writers must not outrun it
+                    rests.rest()
             self.peer = Engine(self.path, Options(create=False, following=True))
             self._workers = Workers(self.peer)
             self._ship = Ship(head.engine, self.place, self.peer)
         self._copy = None
-        self._keep(lineage)
+        self.teller.keep(self.peer, lineage)
 
     def _send(self) -> None:
         assert self.peer
@@ -209,8 +203,7 @@ class Link:
 
     def _part(self) -> None:
         """Close the peer, in whatever state it is."""
-        with self._keeping:
-            peer, self.peer, self._copy, self._kept = self.peer, None, None, None
+        peer, self.peer, self._copy = self.peer, None, None
         with self._shipping:
             if self._ship is not None:
                 self._ship.close()
@@ -233,10 +226,14 @@ class Link:
             if self._ship is not None:
                 self._ship.stop()
 
-    def join(self, timeout: float = JOIN_S) -> bool:
-        """Wait for it; False when its disk does not let it end."""
-        self._thread.join(timeout)
-        return not self._thread.is_alive()
+    def join(self, by: float, at_last: float) -> None:
+        """Wait until the thread has ended.
+
+        Args: by: give up then when it has not even heard that it shall end, because the disk hangs; at_last: give up
+            in any case. Both of time.monotonic().
+        """
+        if self._parting.wait(max(0.0, by - time.monotonic())):
+            self._thread.join(max(0.0, at_last - time.monotonic()))
 
     def forked(self) -> None:
         """In a forked child: touch nothing of the peer's."""

@@ -11,14 +11,20 @@ from dataclasses import replace
 
 from shardkv._native import Engine
 from shardkv.backups import absolute
-from shardkv.errors import AckError, ClosedError, Error, FencedError, InvalidError, LogGoneError
-from shardkv.lineage import Lineage, founded, meet, unpacked
+from shardkv.errors import ClosedError, Error, FencedError, InvalidError
+from shardkv.greeting import refuse_unsure, take_over
+from shardkv.lineage import Lineage, founded, unpacked
 from shardkv.links import Link
+from shardkv.pacing import Clock, Patience, Wait
 from shardkv.places import refuse_place
 from shardkv.stats import PeerStatus
 
 CONTACT_S = 5.0
-DRAIN_S = 5.0
+DRAIN_S, CLOSE_S = (
+    5.0,
+    5.0,
+)  # at the end, for a peer's records and for its files, as long as it gets on
+STILL_S = 1.0  # one that does not is left behind after this
 TELL_S = 1.0
 
 
@@ -81,7 +87,8 @@ class Peers:
             self._tell(link)
         self.engine.remove_peer(link.place)
         link.stop()
-        link.join()  # one whose disk hangs keeps its place until that ends
+        now = time.monotonic()  # one whose disk hangs keeps its place until that ends
+        link.join(now + STILL_S, now + CLOSE_S)
 
     def status(self) -> tuple[PeerStatus, ...]:
         """Return how it is with each peer."""
@@ -120,8 +127,8 @@ class Peers:
         deadline = time.monotonic() + CONTACT_S
         for link in self._links.values():
             link.greeted.wait(max(0.0, deadline - time.monotonic()))
-        self._refuse_unsure(stored, quorum)
-        newest = self._take_over()
+        refuse_unsure(self, self._links, stored, quorum=quorum)
+        newest = take_over(self, self._links.values())
         if begun:  # with peers or without: one that comes back must not take what is written now for what it has
             self._save(self.lineage.begun(self.engine.last_seqno() + 1, above=newest))
         else:
@@ -142,43 +149,6 @@ class Peers:
                 refuse_place(self.path, name, self._lineage)
         return names
 
-    def _refuse_unsure(self, stored: tuple[str, ...], quorum: bool) -> None:
-        """Raise when a newer primary is known, or may be."""
-        own = self.engine.last_seqno()
-        for link in self._links.values():
-            if link.seen is None:
-                continue
-            known, seqno = link.found or (link.seen, 0)
-            if meet(self.lineage, own, known, seqno).verdict == "newer":
-                raise FencedError(
-                    f"{link.path} has seen epoch {known.epoch}, but {self.path} is of epoch {self.lineage.epoch}: "
-                    "another directory was promoted, or this is an older copy. Open the primary, and make this one a "
-                    "peer again with shardkv.rejoin; what only it has is exported then"
-                )
-        there = 1 + sum(self._links[name].found is not None for name in stored)
-        if quorum and stored and 2 * there <= len(stored) + 1:
-            missing = [link.path for link in self._links.values() if link.found is None]
-            raise AckError(
-                f"{self.path} and its peers are {len(stored) + 1} directories, of which {there} can be read: fewer "
-                "than a quorum, so a newer primary cannot be ruled out. With ack='disk' it opens. Missing: "
-                + ", ".join(missing)
-            )
-
-    def _take_over(self) -> int:
-        """Take what a peer of the same epoch has beyond this store; return the newest epoch's number that was seen."""
-        own = self.engine.last_seqno()
-        ahead = [
-            link
-            for link in self._links.values()
-            if link.found and link.peer and meet(self.lineage, own, *link.found).verdict == "ahead"
-        ]
-        for link in sorted(ahead, key=lambda link: link.found[1] if link.found else 0):
-            # The one that has most comes last. One whose log is gone keeps what it has, and is refused as diverged.
-            with contextlib.suppress(LogGoneError):
-                assert link.peer
-                self.engine.ship_back(link.peer)
-        return max((link.found[0].epoch for link in self._links.values() if link.found), default=0)
-
     def settle(self) -> dict[str, int]:
         """Flush the store and its current peers; return the peers' directories with the newest seqno of each.
 
@@ -195,15 +165,17 @@ class Peers:
                     found[link.path] = peer.last_seqno()
         return found
 
-    def drain(self, timeout: float = DRAIN_S) -> None:
-        """Give peers the time to get everything."""
-        last, deadline = self.engine.last_seqno(), time.monotonic() + timeout
-        waiting = threading.Event()
-        links = [link for link in self._links.values() if link.go.is_set()]
-        while time.monotonic() < deadline and any(
-            s.state != "failed" and s.seqno < last for s in (link.status() for link in links)
-        ):
-            waiting.wait(0.005)
+    def drain(self, *, clock: Clock = time.monotonic, wait: Wait = time.sleep) -> None:
+        """Give peers that get on the time to get everything: each stands still for a second at most."""
+        last, deadline = self.engine.last_seqno(), clock() + DRAIN_S
+        patience = {link: Patience(STILL_S, clock=clock) for link in self._links.values()}
+        while patience and clock() < deadline:
+            patience = {
+                link: each
+                for link, each in patience.items()
+                if link.lacks(last) and each.lasts(link.progress())
+            }
+            wait(0.005 if patience else 0)
 
     def stop(self) -> None:
         """Tell all links to end; there will be no others."""
@@ -213,9 +185,10 @@ class Peers:
             link.stop()
 
     def join(self) -> None:
-        """Wait for them; one whose disk hangs is left behind."""
+        """Wait for them; one whose disk hangs is left behind: its thread ends by itself when the disk lets it."""
+        now = time.monotonic()
         for link in tuple(self._links.values()):
-            link.join()
+            link.join(now + STILL_S, now + CLOSE_S)
 
     def forked(self) -> None:
         """In a forked child."""
@@ -235,7 +208,7 @@ class Peers:
     def _tell(self, *links: Link) -> None:
         """Let peers know what the lineage says; one that is too slow learns it later."""
         deadline = time.monotonic() + TELL_S
-        for thread in [link.tell() for link in links]:
+        for thread in [link.teller.tell() for link in links]:
             thread.join(max(0.0, deadline - time.monotonic()))
 
     def _refuse_known(self, name: str) -> None:

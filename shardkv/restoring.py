@@ -7,8 +7,9 @@ import time
 
 from shardkv import quarantine
 from shardkv._native import Copy
-from shardkv.backups import BackupInfo, Pace, Progress, absolute, finish, refuse_inside
+from shardkv.backups import BackupInfo, Progress, absolute, finish, refuse_inside
 from shardkv.options import check_int
+from shardkv.pacing import Pace
 
 
 def restore(
