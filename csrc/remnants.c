@@ -10,9 +10,7 @@ static int by_rank_and_seqno(const void *a, const void *b)
     const skv_remnant *x = a, *y = b;
     if (x->rank != y->rank)
         return x->rank < y->rank ? -1 : 1;
-    if (x->first_seqno != y->first_seqno)
-        return x->first_seqno < y->first_seqno ? -1 : 1;
-    return (x->last_seqno < y->last_seqno) - (x->last_seqno > y->last_seqno);
+    return (x->first_seqno > y->first_seqno) - (x->first_seqno < y->first_seqno);
 }
 
 skv_code skv_remnants_gather(const skv_remnants_part *parts, size_t count, skv_remnants *out, skv_error *err)

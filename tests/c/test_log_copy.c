@@ -8,6 +8,7 @@
 #include "check.h"
 #include "log_state.h"
 #include "logs.h"
+#include "memory.h"
 #include "scratch.h"
 
 #define FROM "copied from"
@@ -148,6 +149,142 @@ static void test_a_record_that_does_not_follow_is_refused(void)
     scratch_remove(dir, TO);
 }
 
+static skv_log_copy_terms terms_of(int dir, uint64_t first_seqno)
+{
+    skv_log_copy_terms terms = {.dir = dir, .sizes = logs_small, .first_seqno = first_seqno, .clock_ms = (uint64_t)1 << 50};
+    memcpy(terms.store_id, logs_id, SKV_STORE_ID_BYTES);
+    return terms;
+}
+
+/* Take the records from..upto, a frame being whole or absent. */
+static skv_code take_some(skv_log *log, skv_log_copy *copy, uint64_t from, uint64_t upto, skv_error *err)
+{
+    copying at = {.copy = copy};
+    skv_code code;
+    CHECK_OK(skv_log_cursor_create(log, from, &at.cursor, err), err);
+    do
+        code = skv_log_read(at.cursor, 1, take, &at, err);
+    while (code == SKV_OK && skv_log_cursor_next(at.cursor) <= upto);
+    skv_log_cursor_free(at.cursor);
+    return code == SKV_AGAIN ? SKV_OK : code;
+}
+
+/* The first records up to the end of group 12 (frames of 1, 2, 3 ...), synced or not; closed, or left as a crash leaves it. */
+#define PART 78
+static void copy_part(skv_log *log, int dir, bool closed)
+{
+    skv_error err = {0};
+    skv_log_copy *copy;
+    skv_log_copy_terms terms = terms_of(dir, 1);
+    CHECK_OK(skv_log_copy_create(&terms, &copy, &err), &err);
+    CHECK_OK(take_some(log, copy, 1, PART, &err), &err);
+    CHECK_OK(closed ? skv_log_copy_finish(copy, 7, &err) : skv_log_copy_sync(copy, &err), &err);
+    skv_log_copy_free(copy);
+}
+
+static skv_code go_on_from(skv_log *log, int dir, skv_error *err)
+{
+    skv_log_copy *copy;
+    skv_log_copy_terms terms = terms_of(dir, PART + 1);
+    skv_code code = skv_log_copy_reopen(&terms, 0, &copy, err);
+    if (code == SKV_OK)
+        code = take_some(log, copy, PART + 1, RECORDS, err);
+    if (code == SKV_OK)
+        code = skv_log_copy_finish(copy, 42, err);
+    skv_log_copy_free(copy);
+    return code;
+}
+
+static void test_a_copy_that_was_closed_or_not_is_gone_on_with(void)
+{
+    int from_dir = scratch_make(FROM);
+    skv_log *log = make_log(from_dir);
+    frames original;
+    read_frames(log, 1, &original);
+    for (int closed = 0; closed < 2; closed++) {
+        int to_dir = scratch_make(TO);
+        skv_error err = {0};
+        copy_part(log, to_dir, closed);
+        CHECK_OK(go_on_from(log, to_dir, &err), &err);
+        CHECK(logs_slot(to_dir, 0).clock_ms >= (uint64_t)1 << 50); /* that of the terms */
+        if (closed) { /* else the tail that nothing proves is written again, as one frame */
+            check_copy(to_dir, &original, 1);
+        } else {
+            skv_log_found_tail tail;
+            skv_log *copy;
+            CHECK_OK(logs_scan(to_dir, 0, &copy, &tail, &err), &err);
+            CHECK(tail.closed && tail.applied_sum == 42 && tail.last_seqno == RECORDS);
+            logs_check(copy, 1, 1, RECORDS);
+            skv_log_free(copy);
+        }
+        scratch_remove(to_dir, TO);
+    }
+    skv_log_free(log);
+    scratch_remove(from_dir, FROM);
+}
+
+static void test_a_log_that_is_not_where_it_was_said_to_be_is_refused(void)
+{
+    int from_dir = scratch_make(FROM), to_dir = scratch_make(TO);
+    skv_log *log = make_log(from_dir);
+    skv_error err = {0};
+    skv_log_copy *copy;
+    copy_part(log, to_dir, true);
+    for (uint64_t next = PART; next <= PART + 2; next += 2) {
+        skv_log_copy_terms terms = terms_of(to_dir, next);
+        CHECK_EQ(skv_log_copy_reopen(&terms, 0, &copy, &err), SKV_CORRUPT);
+        CHECK(!copy);
+        CHECK_EQ(err.seqno, PART + 1);
+    }
+    {
+        skv_log_copy_terms terms = terms_of(to_dir, PART + 1);
+        CHECK_EQ(skv_log_copy_reopen(&terms, PART + 1, &copy, &err), SKV_CORRUPT); /* a shard has more than the log */
+        CHECK(!copy);
+        scratch_flip(to_dir, "log/00000001.log", 8 * (SKV_SEGMENT_FRAMES + SKV_FRAME_HEADER_BYTES));
+        CHECK_EQ(skv_log_copy_reopen(&terms, 0, &copy, &err), SKV_CORRUPT);
+        CHECK(!copy);
+    }
+    skv_log_free(log);
+    scratch_remove(to_dir, TO);
+    scratch_remove(from_dir, FROM);
+}
+
+/* Whatever call failed, on the next attempt the log is what it was, and the copy becomes whole. */
+static void test_a_reopening_that_failed_at_any_call_can_be_tried_again(void)
+{
+    int from_dir = scratch_make(FROM);
+    skv_log *log = make_log(from_dir);
+    for (int memory = 0; memory < 2; memory++) {
+        bool met = true;
+        long nth;
+        for (nth = 1; met; nth++) {
+            int to_dir = scratch_make(TO);
+            skv_error err = {0};
+            skv_log_copy *copy;
+            skv_log_copy_terms terms = terms_of(to_dir, PART + 1);
+            skv_code code;
+            copy_part(log, to_dir, nth % 2);
+            if (memory)
+                skv_memory_fail(nth, 0);
+            else
+                skv_os_fail(nth, SKV_FAULT_ERROR, EIO, 0);
+            code = skv_log_copy_reopen(&terms, 0, &copy, &err);
+            met = (memory ? skv_memory_count() : skv_os_calls()) >= nth;
+            skv_memory_fail(0, 0);
+            skv_os_fail(0, SKV_FAULT_NONE, 0, 0);
+            CHECK_EQ(code == SKV_OK, copy != NULL);
+            CHECK(met || code == SKV_OK);
+            skv_log_copy_free(copy);
+            CHECK_OK(go_on_from(log, to_dir, &err), &err);
+            logs_expect(to_dir, 1, RECORDS);
+            scratch_remove(to_dir, TO);
+        }
+        CHECK(nth > 5);
+    }
+    skv_log_free(log);
+    scratch_remove(from_dir, FROM);
+}
+
 /* Not POISONED, and no word of an unknown outcome: nobody's write was under way. */
 static void test_what_failed_is_told_at_any_call(void)
 {
@@ -179,6 +316,9 @@ int main(void)
     RUN(test_records_and_frames_are_those_of_the_original_from_any_record_on);
     RUN(test_a_log_without_records_can_be_copied);
     RUN(test_a_record_that_does_not_follow_is_refused);
+    RUN(test_a_copy_that_was_closed_or_not_is_gone_on_with);
+    RUN(test_a_log_that_is_not_where_it_was_said_to_be_is_refused);
+    RUN(test_a_reopening_that_failed_at_any_call_can_be_tried_again);
     RUN(test_what_failed_is_told_at_any_call);
     return 0;
 }

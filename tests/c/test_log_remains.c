@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "check.h"
+#include "log_read.h"
 #include "log_state.h"
 #include "logs.h"
 #include "memory.h"
@@ -98,10 +99,42 @@ static void test_of_a_sound_log_everything_is_left_joined_and_proven(void)
     CHECK_EQ(all.count, RECORDS);
     CHECK(remains.marked);
     CHECK_EQ(remains.oldest_seqno, 1);
-    CHECK(remains.proven_seqno >= RECORDS - 7 && remains.proven_seqno <= RECORDS);
     for (size_t i = 0; i < remains.count; i++)
         CHECK(remains.runs[i].rank == SKV_REMNANT_FRAME && remains.runs[i].joined);
     skv_log_remains_free(&remains);
+    scratch_remove(dir, PLACE);
+}
+
+static uint64_t proven_in(int dir)
+{
+    skv_log_remains remains;
+    uint64_t proven;
+    (void)look(dir, 0, &remains);
+    proven = remains.proven_seqno;
+    skv_log_remains_free(&remains);
+    return proven;
+}
+
+/* By a frame what was durable before it; by the side file what it says; by a segment's header everything older. */
+static void test_frames_the_side_file_and_headers_prove_what_was_durable(void)
+{
+    int dir = scratch_make(PLACE);
+    skv_error err = {0};
+    skv_log_found_tail tail;
+    skv_log *log;
+    uint64_t proven;
+    make_log(dir);
+    proven = proven_in(dir);
+    CHECK(proven >= RECORDS - 7 && proven < RECORDS);
+    CHECK_OK(logs_recover(dir, 0, &log, &tail, &err), &err);
+    CHECK_EQ(tail.proven_seqno, proven);
+    CHECK_OK(logs_mark(log, &err), &err);
+    skv_log_free(log);
+    CHECK_EQ(proven_in(dir), RECORDS);
+    CHECK_OK(logs_recover(dir, 0, &log, &tail, &err), &err);
+    skv_log_free(log);
+    CHECK_EQ(unlinkat(dir, "log/MARK", 0), 0);
+    CHECK_EQ(proven_in(dir), RECORDS);
     scratch_remove(dir, PLACE);
 }
 
@@ -250,6 +283,44 @@ static void test_frames_behind_a_hole_are_not_joined_and_records_are_salvaged_up
     scratch_remove(dir, PLACE);
 }
 
+/* A frame of the first segment, changed and sealed again: checksums hold, and what it says is wrong. */
+static void forge(int dir, uint32_t number, size_t stamp, uint64_t add_first, uint64_t add_previous)
+{
+    size_t bytes, at;
+    uint8_t *file = scratch_read(dir, "log/00000001.log", &bytes);
+    skv_frame frame;
+    at = logs_frame_at(file, bytes, number, &frame);
+    if (stamp)
+        file[at + stamp] ^= 2;
+    frame.first_seqno += add_first;
+    frame.previous += add_previous;
+    skv_frame_number(file + at, &frame);
+    (void)skv_frame_seal(file + at, &frame);
+    scratch_write(dir, "log/00000001.log", file, bytes, 0);
+    free(file);
+}
+
+static void test_a_frame_that_contradicts_itself_or_its_place_is_not_taken_for_what_it_says(void)
+{
+    for (int how = 0; how < 3; how++) {
+        int dir = scratch_make(PLACE);
+        skv_log *log = logs_found(dir, logs_small);
+        skv_log_remains remains;
+        for (int i = 0; i < 3; i++) {
+            logs_append(log, 1, 2);
+            logs_sync(log);
+        }
+        skv_log_free(log);
+        forge(dir, 2, how ? 0 : SKV_FRAME_HEADER_BYTES + SKV_RECORD_STAMP + 1, how == 1 ? 7 : 0, how == 2);
+        (void)look(dir, 0, &remains);
+        CHECK_EQ(remains.count, how == 2 ? 3 : 2); /* a body with other numbers than its frame's does not hold */
+        for (size_t i = 0; i < remains.count; i++)
+            CHECK_EQ(remains.runs[i].joined, remains.runs[i].first_seqno < 5);
+        skv_log_remains_free(&remains);
+        scratch_remove(dir, PLACE);
+    }
+}
+
 /* A crash tore the last group off, another life wrote others in its place; then the old bytes were there after all. */
 static void test_what_a_newer_segment_replaces_does_not_come_back(void)
 {
@@ -266,6 +337,8 @@ static void test_what_a_newer_segment_replaces_does_not_come_back(void)
     logs_sync(log);
     logs_append(log, 1, 3);
     logs_sync(log);
+    logs_append(log, 1, 1); /* its frame says that 7 was durable */
+    logs_sync(log);
     skv_log_free(log);
     file = scratch_read(dir, "log/00000001.log", &bytes);
     at = logs_frame_at(file, bytes, 1, &frame);
@@ -281,6 +354,35 @@ static void test_what_a_newer_segment_replaces_does_not_come_back(void)
     CHECK_EQ(all.count, 6);
     for (size_t i = 0; i < remains.count; i++)
         CHECK(remains.runs[i].last_seqno <= 6);
+    CHECK(remains.proven_seqno <= 6);
+    skv_log_remains_free(&remains);
+    free(file);
+    scratch_remove(dir, PLACE);
+}
+
+/* The first seqno of a newer segment stands in the midst of a frame: what comes before it counts. */
+static void test_of_a_frame_that_is_replaced_in_part_the_rest_counts(void)
+{
+    int dir = scratch_make(PLACE);
+    skv_log *log = logs_found(dir, logs_small);
+    skv_log_found_tail tail;
+    skv_error err = {0};
+    skv_log_remains remains;
+    uint8_t *file;
+    size_t bytes;
+    logs_append(log, 1, 5);
+    logs_sync(log);
+    CHECK_OK(logs_mark(log, &err), &err);
+    skv_log_free(log);
+    CHECK_OK(logs_recover(dir, 0, &log, &tail, &err), &err);
+    file = scratch_read(dir, log->active->name, &bytes);
+    log->active->header.first_seqno = 4;
+    skv_segment_header_write(file, &log->active->header);
+    scratch_write(dir, log->active->name, file, bytes, 0);
+    skv_log_free(log);
+    CHECK_EQ(look(dir, 0, &remains).count, 3);
+    CHECK_EQ(remains.count, 1);
+    CHECK_EQ(remains.runs[0].last_seqno, 3);
     skv_log_remains_free(&remains);
     free(file);
     scratch_remove(dir, PLACE);
@@ -322,6 +424,66 @@ static void test_another_stores_files_and_those_that_are_not_needed_are_not_look
     scratch_drop(&before);
     scratch_drop(&files);
     scratch_remove(dir, PLACE);
+}
+
+static void test_what_is_retained_is_looked_at_too(void)
+{
+    int dir = scratch_make(PLACE);
+    skv_log *log;
+    skv_error err = {0};
+    skv_log_found_tail tail;
+    skv_log_remains remains;
+    uint64_t oldest;
+    make_log(dir);
+    CHECK_OK(logs_recover(dir, 0, &log, &tail, &err), &err);
+    skv_log_retain(log, 2 * SKV_PAGE_BYTES);
+    skv_log_retire(log, RECORDS, 0);
+    CHECK_OK(logs_mark(log, &err), &err);
+    CHECK_OK(logs_mark(log, &err), &err);
+    oldest = skv_log_oldest(log);
+    CHECK(oldest > 1 && oldest < log->mark.first_seqno);
+    skv_log_free(log);
+    CHECK_EQ(look(dir, 0, &remains).count, RECORDS + 1 - oldest);
+    CHECK_EQ(remains.oldest_seqno, oldest);
+    skv_log_remains_free(&remains);
+    scratch_remove(dir, PLACE);
+}
+
+/* A file that was used again: behind the frames of its last life stand some of the one before. */
+static uint64_t put_older_life_behind(int dir, const char *name)
+{
+    size_t bytes, cut, at;
+    uint8_t *newer = scratch_read(dir, name, &bytes), *older = scratch_read(dir, "log/00000001.log", &bytes);
+    skv_frame frame;
+    uint64_t last;
+    cut = logs_frame_at(newer, bytes, 2, &frame);
+    last = frame.first_seqno - 1;
+    at = logs_frame_at(older, bytes, 2, &frame);
+    memcpy(newer + cut, older + at, bytes - (at > cut ? at : cut));
+    scratch_write(dir, name, newer, bytes, 0);
+    free(newer);
+    free(older);
+    return last;
+}
+
+static void test_of_a_file_that_was_used_again_only_the_newest_life_counts(void)
+{
+    static const char name[] = "log/00000005.log";
+    for (int headless = 0; headless < 2; headless++) {
+        int dir = scratch_make(PLACE);
+        uint64_t last;
+        found all;
+        make_log(dir);
+        last = put_older_life_behind(dir, name);
+        CHECK_EQ(unlinkat(dir, "log/00000001.log", 0), 0); /* as it would be: the older life is over */
+        if (headless)
+            scratch_zero(dir, name, SKV_SEGMENT_FRAMES, 0);
+        all = look_once(dir);
+        CHECK(all.checksums[last] && !all.checksums[last + 1]);
+        for (uint64_t seqno = 1; seqno < 20; seqno++)
+            CHECK(!all.checksums[seqno]);
+        scratch_remove(dir, PLACE);
+    }
 }
 
 /* Without the side file: what is connected, by its ids, with the newest segment; a file without a header may fill a gap. */
@@ -394,12 +556,17 @@ static void test_failing_calls_and_missing_memory_are_told(void)
 int main(void)
 {
     RUN(test_of_a_sound_log_everything_is_left_joined_and_proven);
+    RUN(test_frames_the_side_file_and_headers_prove_what_was_durable);
     RUN(test_one_flipped_bit_takes_one_record_at_most);
     RUN(test_what_holes_and_cuts_do_not_touch_is_found);
     RUN(test_a_file_that_is_gone_takes_its_records_alone);
     RUN(test_frames_behind_a_hole_are_not_joined_and_records_are_salvaged_up_to_what_is_proven);
+    RUN(test_a_frame_that_contradicts_itself_or_its_place_is_not_taken_for_what_it_says);
     RUN(test_what_a_newer_segment_replaces_does_not_come_back);
+    RUN(test_of_a_frame_that_is_replaced_in_part_the_rest_counts);
     RUN(test_another_stores_files_and_those_that_are_not_needed_are_not_looked_at);
+    RUN(test_what_is_retained_is_looked_at_too);
+    RUN(test_of_a_file_that_was_used_again_only_the_newest_life_counts);
     RUN(test_without_the_side_file_segments_count_as_far_back_as_their_ids_have_no_gap);
     RUN(test_failing_calls_and_missing_memory_are_told);
     return 0;

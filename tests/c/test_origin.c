@@ -4,7 +4,9 @@
 #include <errno.h>
 #include <string.h>
 
+#include "bytes.h"
 #include "check.h"
+#include "hash.h"
 #include "os.h"
 #include "scratch.h"
 
@@ -101,6 +103,23 @@ static void test_no_flipped_bit_and_no_other_length_is_believed(void)
     scratch_remove(dir, PLACE);
 }
 
+static void test_another_version_is_not_read(void)
+{
+    int dir = scratch_make(PLACE);
+    skv_error err = {0};
+    skv_origin origin = example();
+    size_t count;
+    uint8_t *bytes;
+    CHECK_OK(skv_origin_write(dir, NAME, &origin, &err), &err);
+    bytes = scratch_read(dir, NAME, &count);
+    skv_store32(bytes + SKV_ORIGIN_VERSION, SKV_FORMAT_VERSION + 1);
+    skv_store64(bytes + SKV_ORIGIN_CHECKSUM, skv_hash64(bytes + SKV_ORIGIN_VERSION, SKV_ORIGIN_BYTES - SKV_ORIGIN_VERSION, 0));
+    scratch_write(dir, NAME, bytes, count, 0);
+    check_corrupt(dir);
+    free(bytes);
+    scratch_remove(dir, PLACE);
+}
+
 static void test_a_call_that_fails_is_told_and_leaves_what_the_next_one_replaces(void)
 {
     int dir = scratch_make(PLACE);
@@ -127,6 +146,7 @@ int main(void)
     RUN(test_what_was_written_is_read_back);
     RUN(test_a_copy_is_one_of_the_store_with_the_same_id_and_weights);
     RUN(test_no_flipped_bit_and_no_other_length_is_believed);
+    RUN(test_another_version_is_not_read);
     RUN(test_a_call_that_fails_is_told_and_leaves_what_the_next_one_replaces);
     return 0;
 }

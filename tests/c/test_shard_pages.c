@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "check.h"
+#include "hash.h"
 #include "memory.h"
 #include "os.h"
 #include "pages.h"
@@ -94,6 +95,7 @@ static void check_keys(const seen *found, const char *keys)
 {
     for (int n = 0; n < KEYS; n++)
         CHECK_EQ(found->times[n], strchr(keys, 'a' + n) != NULL);
+    CHECK_EQ(found->all, strlen(keys)); /* no pages of the list among them */
 }
 
 static void check_walk(int dir, const pages_file *file, skv_pages_way way, const char *keys)
@@ -121,34 +123,86 @@ static void test_what_belongs_to_a_state_is_found_both_ways_and_what_is_free_is_
     scratch_remove(dir, PLACE);
 }
 
-/* Each of these makes the list one that does not add up: then it is what the tree reaches that counts. */
+/* Each of these makes the list one that does not add up: then it is what the tree reaches that counts, and here that is nothing. */
 static void test_a_list_of_free_pages_that_does_not_add_up_is_not_believed(void)
 {
     static pages_file file;
     int dir = scratch_make(PLACE);
-    for (int how = 0; how < 9; how++) {
+    for (int how = 0; how < 11; how++) {
         places at = make(&file);
         uint8_t *list = file.bytes[at.list];
         uint8_t *node = list + skv_load16(list + 16), *entry = node + 8 + 8;
-        memset(file.bytes[at.leaves[0]], 0, SKV_PAGE_BYTES); /* so that both ways tell the same keys apart: d, e, f, g */
+        memset(file.bytes[at.branch], 0, SKV_PAGE_BYTES);
         switch (how) {
         case 0: memset(list, 0, SKV_PAGE_BYTES); break;
         case 1: skv_store64(entry, 2); break;                     /* more than there is room for */
         case 2: skv_store64(entry, 0); break;                     /* one too few */
         case 3: skv_store64(entry + 8, 1); break;                 /* a meta page */
         case 4: skv_store64(entry + 8, file.count); break;        /* behind the last page */
-        case 5: skv_store16(node + 6, 7); break;                  /* no transaction's number */
+        case 5: skv_store16(node + 6, 7), memmove(node + 15, entry, 16); break; /* no transaction's number */
         case 6: skv_store64(file.bytes[0] + 40 + 40, at.free_page + 1000); break;
         case 7: skv_store64(file.bytes[0] + 88 + 16, 3); break;   /* a leaf more than there can be */
+        case 8: skv_store32(node, 4); break;                      /* too short for a number */
+        case 9: skv_store64(file.bytes[0] + 40 + 40, PAGES_NONE); break; /* no list, but pages are missing */
         default: skv_store64(list, at.list + 1); break;           /* a page that says that it is another one */
         }
-        check_walk(dir, &file, SKV_PAGES_LISTED, "defg");
-        check_walk(dir, &file, SKV_PAGES_REACHED, "defg");
+        check_walk(dir, &file, SKV_PAGES_LISTED, "");
     }
     scratch_remove(dir, PLACE);
 }
 
-/* Two entries for one page, or a page of the list itself, that make the count come out right all the same. */
+static void test_a_page_that_is_not_what_it_says_is_passed_by(void)
+{
+    static const struct {
+        uint16_t kind, lower, upper;
+    } heads[] = {{3, 22, 4000}, {0, 22, 4000}, {4, 22, 4000}, {PAGES_LEAF, 14, 4000}, {PAGES_LEAF, 23, 4000},
+                 {PAGES_LEAF, 4000, 22}, {PAGES_LEAF, 22, SKV_PAGE_BYTES + 2}};
+    static pages_file file;
+    int dir = scratch_make(PLACE);
+    for (size_t i = 0; i < sizeof heads / sizeof heads[0]; i++) {
+        uint8_t *page;
+        places at = make(&file);
+        page = file.bytes[at.leaves[0]];
+        skv_store16(page + 10, heads[i].kind);
+        skv_store16(page + 12, heads[i].lower);
+        skv_store16(page + 14, heads[i].upper);
+        check_walk(dir, &file, SKV_PAGES_LISTED, "defg");
+        check_walk(dir, &file, SKV_PAGES_REACHED, "defg");
+        at = make(&file);
+        skv_store16(file.bytes[at.branch] + 10, 3); /* what it leads to is not believed either */
+        check_walk(dir, &file, SKV_PAGES_REACHED, "");
+    }
+    scratch_remove(dir, PLACE);
+}
+
+/* One node alone, which would be whole if bytes outside of its place counted. */
+static void test_a_node_among_the_offsets_or_at_the_end_of_its_page_is_none(void)
+{
+    static pages_file file;
+    int dir = scratch_make(PLACE);
+    for (int how = 0; how < 2; how++) {
+        uint64_t leaf;
+        uint8_t *page;
+        skv_pages *pages;
+        pages_begin(&file);
+        leaf = pages_add(&file, PAGES_LEAF);
+        page = file.bytes[leaf];
+        (void)pages_add(&file, PAGES_LEAF); /* begins with its number: so might a long value's first page stand there */
+        pages_put(&file, leaf, skv_slice_at("ab", 2), skv_slice_at("", 0));
+        if (how) /* its value's first page would be named behind the end of the page */
+            skv_store16(page + skv_load16(page + 16) + 4, 1);
+        else
+            skv_store16(page + 16, 16);
+        pages_meta(&file, 0, 1, nothing, (pages_tree){0, 2, 0, leaf});
+        pages_write(&file, dir, NAME);
+        pages = open_it(dir);
+        CHECK_EQ(walk(pages, 0, SKV_PAGES_LISTED).all, 0);
+        skv_pages_free(pages);
+    }
+    scratch_remove(dir, PLACE);
+}
+
+/* Counted once the number of pages comes out right, but which other one is free is not known. */
 static void test_a_page_that_is_free_twice_is_none_that_the_list_tells_of(void)
 {
     static pages_file file;
@@ -159,9 +213,39 @@ static void test_a_page_that_is_free_twice_is_none_that_the_list_tells_of(void)
     skv_store16(list + 12, 16);
     skv_store16(list + 14, SKV_PAGE_BYTES);
     pages_put_free(&file, at.list, twice, 2);
-    skv_store64(file.bytes[0] + 88 + 8, 0); /* a branch less */
     memset(file.bytes[at.branch], 0, SKV_PAGE_BYTES);
     check_walk(dir, &file, SKV_PAGES_LISTED, "");
+    scratch_remove(dir, PLACE);
+}
+
+/* The list's root is a page of the data: that it was looked at as a list does not hide it. */
+static void test_a_list_that_leads_into_the_data_hides_none_of_it(void)
+{
+    static pages_file file;
+    int dir = scratch_make(PLACE);
+    places at = make(&file);
+    skv_store64(file.bytes[0] + 40 + 40, at.leaves[0]);
+    check_walk(dir, &file, SKV_PAGES_LISTED, "abcdefg");
+    scratch_remove(dir, PLACE);
+}
+
+/* A state's last page may lie before the end of the file, or behind it, when free pages were cut off. */
+static void test_pages_behind_a_states_last_one_are_not_its_own_and_those_that_are_cut_off_may_be_free(void)
+{
+    static pages_file file;
+    int dir = scratch_make(PLACE);
+    places at = make(&file);
+    uint64_t behind[2] = {at.free_page, file.count};
+    put(&file, pages_add(&file, PAGES_LEAF), 8, '.'); /* of a newer state */
+    check_walk(dir, &file, SKV_PAGES_LISTED, "abcdefg");
+    skv_store16(file.bytes[at.list] + 12, 16);
+    skv_store16(file.bytes[at.list] + 14, SKV_PAGE_BYTES);
+    pages_put_free(&file, at.list, behind, 2);
+    skv_store64(file.bytes[0] + 136, file.count - 1);
+    memset(file.bytes[at.branch], 0, SKV_PAGE_BYTES);
+    check_walk(dir, &file, SKV_PAGES_LISTED, "abcdefg");
+    file.count--;
+    check_walk(dir, &file, SKV_PAGES_LISTED, "abcdefg");
     scratch_remove(dir, PLACE);
 }
 
@@ -325,6 +409,15 @@ static void test_a_claim_is_whole_or_none(void)
         CHECK(!skv_pages_claim(key, stored, &found));
         node[8 + bit / 8] ^= (uint8_t)(1U << bit % 8);
     }
+    {
+        uint8_t *bytes = node + 8 + SKV_SHARD_META_KEY_BYTES;
+        skv_store32(bytes + SKV_SHARD_META_VERSION, SKV_FORMAT_VERSION + 1);
+        skv_store64(bytes, skv_hash64(bytes + 8, SKV_SHARD_META_BYTES - 8, 0));
+        CHECK(!skv_pages_claim(key, stored, &found));
+        skv_store32(bytes + SKV_SHARD_META_VERSION, SKV_FORMAT_VERSION);
+        skv_store64(bytes, skv_hash64(bytes + 8, SKV_SHARD_META_BYTES - 8, 0));
+        CHECK(skv_pages_claim(key, stored, &found));
+    }
     key.bytes--;
     CHECK(!skv_pages_claim(key, stored, &found));
     key.bytes++;
@@ -406,7 +499,11 @@ int main(void)
 {
     RUN(test_what_belongs_to_a_state_is_found_both_ways_and_what_is_free_is_not);
     RUN(test_a_list_of_free_pages_that_does_not_add_up_is_not_believed);
+    RUN(test_a_page_that_is_not_what_it_says_is_passed_by);
+    RUN(test_a_node_among_the_offsets_or_at_the_end_of_its_page_is_none);
     RUN(test_a_page_that_is_free_twice_is_none_that_the_list_tells_of);
+    RUN(test_a_list_that_leads_into_the_data_hides_none_of_it);
+    RUN(test_pages_behind_a_states_last_one_are_not_its_own_and_those_that_are_cut_off_may_be_free);
     RUN(test_no_list_is_needed_when_no_page_is_free);
     RUN(test_a_tree_that_is_none_is_walked_to_its_end);
     RUN(test_nodes_that_lie_outside_of_their_page_or_file_are_passed_by);
