@@ -3,7 +3,7 @@
     {"do": "run", "path", "plan", "journal", "options", "flush"}  run a plan
     {"do": "verify", "path", "seed", "options", "flush"}          open, read all, write, open again
     {"do": "read", "path", "seed", "options"}                     open and read all
-    {"do": "backup", "path", "dest", "options"}                   open and copy to dest
+    {"do": "backup", "path", "dest", "options", "extra"}          open and copy to dest, writing meanwhile
 
 With "shim" (settings) the shim is armed for that request; with "file_bytes" no file may grow beyond
 that, ever after.
@@ -27,6 +27,7 @@ from .journal import Journal
 from .plan import PROBE, Plan, writer_of
 from .workload import Workload, open_below
 
+EXTRA = b"extra"  # written beside a backup; its value is the seqno before its own
 Answer = dict[str, Any]
 Request = dict[str, Any]
 
@@ -106,7 +107,22 @@ def read(request: Request) -> Answer:
 def backup(request: Request) -> Answer:
     """Open, copy to another place, close without writing more than closing needs."""
     with opened({**request, "flush": False}) as store:
-        return {"seqno": store.backup(request["dest"]).seqno}
+
+        def write(*_: int) -> None:
+            for _ in range(request.get("extra", 0)):
+                store.put(EXTRA, b"%d" % store.stats().seqno, ack="memory")
+
+        write()
+        seqno = store.backup(request["dest"], progress=write).seqno
+        say_done()
+        return {"seqno": seqno}
+
+
+def say_done() -> None:
+    """Note, where the recorder sees it, that what was asked for has returned."""
+    if marks := os.environ.get("SKV_SHIM_MARKS"):
+        with open(marks, "a") as file:
+            file.write("done\n")
 
 
 # What can be asked; a child of another folder adds its own.

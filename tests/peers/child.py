@@ -100,17 +100,18 @@ def settle(request: Request) -> Request:
 def promote(request: Request) -> Request:
     """Promote a directory of the family."""
     done = shardkv.promote(request["path"], *request["others"], force=request.get("force", False))
+    child.say_done()
     return asdict(done)
 
 
 def rejoin(request: Request) -> Request:
     """Make a directory of the family a peer again."""
     partial = request.get("partial", False)
-    return asdict(
-        shardkv.rejoin(
-            request["path"], request["export"], primary=request["primary"], partial=partial
-        )
+    done = shardkv.rejoin(
+        request["path"], request["export"], primary=request["primary"], partial=partial
     )
+    child.say_done()
+    return asdict(done)
 
 
 def leave(_: Request) -> Request:

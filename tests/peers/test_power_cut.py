@@ -64,6 +64,7 @@ def test_a_cut_of_all_disks_takes_back_nothing_that_was_acked_there(
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(3600)
 def test_a_cut_of_all_disks_takes_back_nothing_that_was_acked_there_in_thousands(
     shim: Path, scratch: Path, openers: Children, rng: random.Random
 ) -> None:
