@@ -66,14 +66,15 @@ class Disks:
         return Recording(self.root, base, list(read_trace(trace)), list(plans))
 
     def states(
-        self, recording: Recording, budget: int, seed: int, before: bytes = b""
+        self, recording: Recording, budget: int, *, start: int = 0, before: bytes = b""
     ) -> Iterator[State]:
-        """Yield crash states, each in its place. Args: before: what the journal said before the record."""
+        """Yield crash states from event `start` on, each in its place. Args: before: the journal before the record."""
         for state in crash_states(
             recording,
             self.where,
             budget,
-            seed,
+            self.seed,
+            start,
             cuts_of=on_disks_of_their_own,
             after_promises=AFTER_PROMISES,
         ):
@@ -115,7 +116,7 @@ class Disks:
         """Open a primary with all others; return what it shows. Afterwards all show the same."""
         others = [path for path in self.paths if path != primary]
         for path in others:
-            self.rejoin(path, primary)
+            self.rejoin(path, primary, self.where / "export")
         answer = self.ask("settle", primary, options={"peers": [str(path) for path in others]})
         assert "rows" in answer, answer
         whole = rows_of(answer)
@@ -124,10 +125,10 @@ class Disks:
             assert shown == whole, f"{path.name} differs after all was shipped"
         return whole
 
-    def rejoin(self, path: Path, primary: Path) -> None:
+    def rejoin(self, path: Path, primary: Path, export: Path) -> None:
         """Make an old primary a peer."""
-        if self.known(primary) and (old := self.known(path)) and old.role == "primary":
-            export = self.where / "export"
+        old = self.known(path)
+        if path != primary and self.known(primary) and old and old.role == "primary":
             export.unlink(missing_ok=True)
             shardkv.rejoin(path, export, primary=primary, partial=True)
 

@@ -33,7 +33,7 @@ def campaign(disks: Disks, beginning: str, level: str, states: int) -> Counter[s
         [run_request(a, plans[-1], disks.where / "marks", options=options)], plans
     )
     seen: Counter[str] = Counter()
-    for state in disks.states(recording, states, seed, before):
+    for state in disks.states(recording, states, before=before):
         try:
             check_prefixes(disks, recording, state, level)
             seen[go_on(disks, recording, state, level)] += 1
