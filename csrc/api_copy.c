@@ -14,40 +14,58 @@ static skv_manifest manifest_of(skv_store *store)
     return manifest;
 }
 
-static skv_code start(skv_copy *copy, skv_store *store, skv_error *err)
+/* The store is entered. */
+static skv_manifest take_original(skv_copy *copy, skv_store *store)
 {
-    skv_manifest from = manifest_of(store);
-    skv_code code;
     copy->store = store;
     copy->log = store->parts.log;
     copy->to.lmdb = store->lmdb;
     copy->to.map_bytes = store->in_force.map_bytes;
     copy->sizes = (skv_log_sizes){store->in_force.segment_bytes_min, store->in_force.segment_bytes_max};
-    if (copy->backup && skv_home_dweller(copy->path) == SKV_A_COPY)
-        return skv_increment_begin(copy, &from, err);
-    code = skv_copying_set_out(copy, &from, err);
-    if (code == SKV_OK)
-        code = skv_copying_pin(copy, err);
-    for (uint32_t i = 0; i < from.shards && code == SKV_OK; i++) {
+    return manifest_of(store);
+}
+
+static skv_code measure_shards(skv_copy *copy, skv_error *err)
+{
+    skv_store *store = copy->store;
+    skv_code code = skv_store_enter(store, err);
+    if (code != SKV_OK)
+        return code;
+    for (uint32_t i = 0; i < copy->manifest.shards; i++) {
         uint64_t records, bytes, leaf_pages;
         skv_shard_measure(store->parts.lanes[i].shard, &records, &bytes, &leaf_pages);
         copy->shard_bytes += copy->kept[i] ? 0 : bytes;
     }
-    return code;
+    skv_store_leave(store);
+    return SKV_OK;
+}
+
+/* A backup that grows is the caller's own doing, and holds the store while it begins; a peer's copy does not. */
+static skv_code start(skv_copy *copy, skv_store *store, skv_error *err)
+{
+    skv_code code = skv_store_enter(store, err);
+    skv_manifest from;
+    if (code != SKV_OK)
+        return code;
+    from = take_original(copy, store);
+    if (copy->backup && skv_home_dweller(copy->path) == SKV_A_COPY) {
+        code = skv_increment_begin(copy, &from, err);
+        skv_store_leave(store);
+        return code;
+    }
+    skv_store_leave(store);
+    code = skv_copying_set_out(copy, &from, err);
+    if (code == SKV_OK)
+        code = skv_copying_pin(copy, err);
+    return code == SKV_OK ? measure_shards(copy, err) : code;
 }
 
 /* The copy, NULL when there is none, is freed on failure. */
 static skv_copy *open_copy(skv_store *store, skv_copy *copy, skv_io *io)
 {
-    skv_code code;
     if (!copy)
         return NULL;
-    code = skv_store_enter(store, &io->error);
-    if (code == SKV_OK) {
-        code = start(copy, store, &io->error);
-        skv_store_leave(store);
-    }
-    if (code == SKV_OK)
+    if (start(copy, store, &io->error) == SKV_OK)
         return copy;
     skv_copying_free(copy);
     return NULL;
@@ -191,7 +209,7 @@ static void measure_increment(const skv_copy *copy, skv_copy_progress *out)
 
 static void measure_full(skv_copy *copy, skv_copy_progress *out)
 {
-    uint64_t records, file_bytes, leaf_pages, under_way = copy->shard.bytes;
+    uint64_t records, file_bytes, leaf_pages, under_way = copy->shard.all.bytes;
     if (copy->shard.from) { /* its file may be packed less than its copy */
         skv_shard_measure(copy->shard.from, &records, &file_bytes, &leaf_pages);
         out->done += under_way < file_bytes ? under_way : file_bytes;
@@ -203,22 +221,27 @@ static void measure_full(skv_copy *copy, skv_copy_progress *out)
         out->total += atomic_load(&copy->store->parts.pressure.unflushed_bytes);
 }
 
-skv_code skv_copy_next(skv_copy *copy, uint64_t bytes, skv_copy_progress *out, skv_io *io)
+static void measure_progress(skv_copy *copy, skv_copy_progress *out)
 {
-    skv_code code = copy->store ? skv_store_enter(copy->store, &io->error) : SKV_OK;
-    if (code != SKV_OK)
-        return code;
-    code = skv_copying_next(copy, bytes ? bytes : PIECE_BYTES, &io->error);
-    *out = (skv_copy_progress){
-        .seqno = copy->stream.upto, .bytes = copy->to.bytes + copy->stream.bytes, .done = copy->stream.bytes};
-    if (copy->base)
+    if (copy->base) {
         measure_increment(copy, out);
-    else
-        measure_full(copy, out);
-    if (out->done > out->total || code == SKV_OK)
-        out->total = out->done;
+        return;
+    }
+    if (copy->store && skv_store_enter(copy->store, NULL) != SKV_OK)
+        return;
+    measure_full(copy, out);
     if (copy->store)
         skv_store_leave(copy->store);
+}
+
+skv_code skv_copy_next(skv_copy *copy, uint64_t bytes, skv_copy_progress *out, skv_io *io)
+{
+    skv_code code = skv_copying_next(copy, bytes ? bytes : PIECE_BYTES, &io->error);
+    *out = (skv_copy_progress){
+        .seqno = copy->stream.upto, .bytes = copy->to.bytes + copy->stream.bytes, .done = copy->stream.bytes};
+    measure_progress(copy, out);
+    if (out->done > out->total || code == SKV_OK)
+        out->total = out->done;
     return code;
 }
 

@@ -35,10 +35,14 @@ static skv_code sync_folder(const skv_copy_target *to, uint32_t number, skv_erro
     return skv_os_sync_dir(to->dir, name, err);
 }
 
-skv_code skv_copy_shard_begin(const skv_copy_target *to, skv_shard *from, skv_copy_shard *shard, skv_error *err)
+void skv_copy_shard_begin(skv_shard *from, skv_copy_shard *shard)
 {
-    *shard = (skv_copy_shard){.from = from, .applied_seqno = skv_shard_applied(from)};
-    return open_shard(to, skv_shard_number(from), true, &shard->to, err);
+    *shard = (skv_copy_shard){.from = from, .number = skv_shard_number(from), .applied_seqno = skv_shard_applied(from)};
+}
+
+skv_code skv_copy_shard_make(const skv_copy_target *to, skv_copy_shard *shard, skv_error *err)
+{
+    return open_shard(to, shard->number, true, &shard->to, err);
 }
 
 void skv_copy_shard_end(skv_copy_shard *shard)
@@ -48,22 +52,15 @@ void skv_copy_shard_end(skv_copy_shard *shard)
     *shard = (skv_copy_shard){0};
 }
 
-/* What one step adds. */
-typedef struct {
-    skv_shard_sum sum;
-    uint64_t bytes;
-    size_t key_bytes;
-    uint8_t key[SKV_KEY_BYTES_MAX];
-} stretch;
-
 static skv_code fail_record(const skv_shard *shard, const skv_record *record, const char *how, skv_error *err)
 {
     return skv_fail_at(err, SKV_CORRUPT, skv_shard_name(shard), 0, record->seqno,
                        "the record with seqno %llu %s: the original is damaged", (unsigned long long)record->seqno, how);
 }
 
-static skv_code take_record(skv_copy_shard *shard, const skv_record *record, stretch *add, skv_error *err)
+static skv_code take_record(skv_copy_shard *shard, const skv_record *record, skv_error *err)
 {
+    skv_copy_stretch *add = &shard->add;
     skv_code code;
     if (!skv_record_verify(record))
         return fail_record(shard->from, record, "fails its checksum", err);
@@ -79,9 +76,10 @@ static skv_code take_record(skv_copy_shard *shard, const skv_record *record, str
 }
 
 /* OK: there is more; NOT_FOUND: that was the end. */
-static skv_code take_stretch(skv_copy_shard *shard, skv_shard_txn *txn, uint64_t bytes, stretch *add, skv_error *err)
+static skv_code take_stretch(skv_copy_shard *shard, skv_shard_txn *txn, uint64_t bytes, skv_error *err)
 {
-    skv_slice last = {shard->key_bytes ? shard->key : NULL, shard->key_bytes};
+    const skv_copy_stretch *all = &shard->all;
+    skv_slice last = {all->key_bytes ? all->key : NULL, all->key_bytes};
     skv_shard_cursor *cursor;
     skv_record record;
     skv_code code = skv_shard_cursor_open(shard->from, txn, &cursor, err);
@@ -89,8 +87,8 @@ static skv_code take_stretch(skv_copy_shard *shard, skv_shard_txn *txn, uint64_t
         code = skv_shard_seek(shard->from, cursor, last, &record, err);
     if (code == SKV_OK && last.data && skv_key_compare(record.key, last) == 0)
         code = skv_shard_next(shard->from, cursor, &record, err);
-    while (code == SKV_OK && add->bytes < bytes) {
-        code = take_record(shard, &record, add, err);
+    while (code == SKV_OK && shard->add.bytes < bytes) {
+        code = take_record(shard, &record, err);
         if (code == SKV_OK)
             code = skv_shard_next(shard->from, cursor, &record, err);
     }
@@ -99,58 +97,66 @@ static skv_code take_stretch(skv_copy_shard *shard, skv_shard_txn *txn, uint64_t
 }
 
 /* A shard that nobody flushed into meanwhile must have given all that it says it has. */
-static skv_code read_stretch(skv_copy_shard *shard, uint64_t bytes, stretch *add, skv_error *err)
+static skv_code read_stretch(skv_copy_shard *shard, uint64_t bytes, skv_error *err)
 {
+    const skv_copy_stretch *all = &shard->all, *add = &shard->add;
     skv_shard_txn *txn;
     skv_code code = skv_shard_read_begin(shard->from, &txn, err);
     uint64_t state;
     if (code != SKV_OK)
         return code;
     state = skv_shard_txn_state(shard->from, txn);
-    shard->flushed = shard->flushed || (shard->key_bytes && state != shard->state);
+    shard->flushed = shard->flushed || (all->key_bytes && state != shard->state);
     shard->state = state;
-    code = take_stretch(shard, txn, bytes, add, err);
+    code = take_stretch(shard, txn, bytes, err);
     if (code == SKV_NOT_FOUND && !shard->flushed) {
-        skv_shard_sum all = {shard->sum.digest + add->sum.digest, shard->sum.count + add->sum.count};
-        skv_code proof = skv_shard_prove(shard->from, txn, SKV_SHARD_ALL, all, err);
+        skv_shard_sum whole = {all->sum.digest + add->sum.digest, all->sum.count + add->sum.count};
+        skv_code proof = skv_shard_prove(shard->from, txn, SKV_SHARD_ALL, whole, err);
         code = proof == SKV_OK ? code : proof;
     }
     skv_shard_read_end(shard->from, txn);
     return code;
 }
 
-static void note(skv_copy_target *to, skv_copy_shard *shard, const stretch *add)
+skv_code skv_copy_shard_take(skv_copy_shard *shard, uint64_t bytes, skv_error *err)
 {
-    shard->sum.digest += add->sum.digest;
-    shard->sum.count += add->sum.count;
-    shard->bytes += add->bytes;
-    to->bytes += add->bytes;
-    shard->key_bytes = add->key_bytes;
-    memcpy(shard->key, add->key, add->key_bytes);
-}
-
-skv_code skv_copy_shard_next(skv_copy_target *to, skv_copy_shard *shard, uint64_t bytes, skv_error *err)
-{
-    stretch add = {.key_bytes = shard->key_bytes};
-    bool ended;
     skv_code code = skv_shard_apply_begin(shard->to, err);
     if (code != SKV_OK)
         return code;
-    memcpy(add.key, shard->key, shard->key_bytes);
-    code = read_stretch(shard, bytes, &add, err);
-    ended = code == SKV_NOT_FOUND;
-    if (code == SKV_OK || ended)
-        code = skv_shard_apply_commit(shard->to, 0, err);
+    shard->add = (skv_copy_stretch){.key_bytes = shard->all.key_bytes};
+    memcpy(shard->add.key, shard->all.key, shard->all.key_bytes);
+    shard->taken = read_stretch(shard, bytes, err);
+    if (shard->taken == SKV_OK || shard->taken == SKV_NOT_FOUND || shard->taken == SKV_BUSY)
+        return SKV_OK;
+    skv_shard_apply_abort(shard->to);
+    return shard->taken;
+}
+
+static void note(skv_copy_target *to, skv_copy_shard *shard)
+{
+    skv_copy_stretch *all = &shard->all;
+    const skv_copy_stretch *add = &shard->add;
+    all->sum.digest += add->sum.digest;
+    all->sum.count += add->sum.count;
+    all->bytes += add->bytes;
+    to->bytes += add->bytes;
+    all->key_bytes = add->key_bytes;
+    memcpy(all->key, add->key, add->key_bytes);
+}
+
+skv_code skv_copy_shard_put(skv_copy_target *to, skv_copy_shard *shard, skv_error *err)
+{
+    skv_code code = shard->taken == SKV_BUSY ? SKV_BUSY : skv_shard_apply_commit(shard->to, 0, err);
     if (code != SKV_OK)
         skv_shard_apply_abort(shard->to);
-    if (code == SKV_BUSY) { /* the map is full */
+    if (code == SKV_BUSY) { /* the map is full: all of it once more */
         code = skv_shard_grow(shard->to, err);
         return code == SKV_OK ? SKV_AGAIN : code;
     }
     if (code != SKV_OK)
         return code;
-    note(to, shard, &add);
-    return ended ? SKV_OK : SKV_AGAIN;
+    note(to, shard);
+    return shard->taken == SKV_NOT_FOUND ? SKV_OK : SKV_AGAIN;
 }
 
 skv_code skv_copy_shard_finish(skv_copy_target *to, skv_copy_shard *shard, skv_error *err)
@@ -158,9 +164,9 @@ skv_code skv_copy_shard_finish(skv_copy_target *to, skv_copy_shard *shard, skv_e
     uint64_t records, file_bytes, leaf_pages;
     skv_code code = skv_shard_give(shard->to, to->store_id, shard->applied_seqno, err);
     if (code == SKV_OK)
-        code = sync_folder(to, skv_shard_number(shard->to), err);
+        code = sync_folder(to, shard->number, err);
     skv_shard_measure(shard->to, &records, &file_bytes, &leaf_pages);
-    to->bytes += file_bytes > shard->bytes ? file_bytes - shard->bytes : 0;
+    to->bytes += file_bytes > shard->all.bytes ? file_bytes - shard->all.bytes : 0;
     skv_copy_shard_keep(to, shard->applied_seqno);
     return code;
 }
@@ -192,20 +198,29 @@ void skv_copy_shard_keep(skv_copy_target *to, uint64_t applied_seqno)
 static skv_code take(void *context, const skv_record *record, skv_error *err)
 {
     skv_copy_stream *stream = context;
+    skv_code code;
     if (record->seqno > stream->upto)
         return SKV_AGAIN;
-    stream->bytes += skv_record_bytes(record);
-    return skv_log_copy_take(stream->log, record, skv_log_cursor_rest(stream->cursor), err);
+    code = skv_log_copy_take(stream->log, record, skv_log_cursor_rest(stream->cursor), err);
+    if (code == SKV_OK)
+        stream->bytes += skv_record_bytes(record);
+    return code;
 }
 
-skv_code skv_copy_log(skv_copy_stream *stream, uint64_t bytes, skv_error *err)
+skv_code skv_copy_log_take(skv_copy_stream *stream, uint64_t bytes, skv_error *err)
 {
     skv_code code = SKV_OK;
     if (skv_log_cursor_next(stream->cursor) <= stream->upto)
         code = skv_log_read(stream->cursor, bytes, take, stream, err);
-    if (code != SKV_OK && code != SKV_AGAIN)
-        return code;
-    code = skv_log_copy_sync(stream->log, err);
+    stream->full = code == SKV_BUSY;
+    return code == SKV_AGAIN || code == SKV_BUSY ? SKV_OK : code;
+}
+
+skv_code skv_copy_log_put(skv_copy_stream *stream, skv_error *err)
+{
+    skv_code code = stream->full ? skv_log_copy_make_room(stream->log, err) : SKV_OK;
+    if (code == SKV_OK)
+        code = skv_log_copy_sync(stream->log, err);
     if (code != SKV_OK)
         return code;
     return skv_log_cursor_next(stream->cursor) > stream->upto ? SKV_OK : SKV_AGAIN;

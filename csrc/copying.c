@@ -4,6 +4,20 @@
 #include "keep_path.h"
 #include "memory.h"
 
+/* -- the original --------------------------------------------------------------------------------------------------- */
+
+/* Between these two an open original stays open. No file of the copy is touched there: its disk must keep nobody from closing. */
+static skv_code enter(const skv_copy *copy, skv_error *err)
+{
+    return copy->store ? skv_store_enter(copy->store, err) : SKV_OK;
+}
+
+static void leave(const skv_copy *copy)
+{
+    if (copy->store)
+        skv_store_leave(copy->store);
+}
+
 /* -- life cycle ----------------------------------------------------------------------------------------------------- */
 
 skv_copy *skv_copying_make(const char *path, skv_error *err)
@@ -147,12 +161,25 @@ static bool is_proven(skv_copy *copy)
            skv_copy_proof(copy->log, seqno, &proof, &ignored) == SKV_OK && proof == copy->origin.proof;
 }
 
+/* NOT_FOUND: the log does not reach back so far. */
+static skv_code pin_back(skv_copy *copy, uint64_t seqno, skv_error *err)
+{
+    skv_code code = enter(copy, err);
+    if (code != SKV_OK)
+        return code;
+    code = skv_keep_pin_back(&copy->store->parts, copy->pin, seqno) ? SKV_OK : SKV_NOT_FOUND;
+    leave(copy);
+    return code;
+}
+
 /* What an earlier attempt made whole stays, as long as the log has all that came after it. */
 static skv_code keep_shard(skv_copy *copy, uint32_t number, bool proven, skv_error *err)
 {
     uint64_t applied = 0;
     skv_code code = proven ? skv_copy_shard_look(&copy->to, number, &applied, err) : SKV_NOT_FOUND;
-    if (code == SKV_NOT_FOUND || (code == SKV_OK && !skv_keep_pin_back(&copy->store->parts, copy->pin, applied + 1)))
+    if (code == SKV_OK)
+        code = pin_back(copy, applied + 1, err);
+    if (code == SKV_NOT_FOUND)
         return skv_home_empty_shard(copy->dir, number, err);
     if (code != SKV_OK)
         return code;
@@ -163,9 +190,8 @@ static skv_code keep_shard(skv_copy *copy, uint32_t number, bool proven, skv_err
     return SKV_OK;
 }
 
-static skv_code keep_shards(skv_copy *copy, skv_error *err)
+static skv_code keep_shards(skv_copy *copy, bool proven, skv_error *err)
 {
-    bool proven = is_proven(copy);
     skv_code code = SKV_OK;
     for (uint32_t i = 0; i < copy->manifest.shards && code == SKV_OK; i++)
         code = keep_shard(copy, i, proven, err);
@@ -174,17 +200,33 @@ static skv_code keep_shards(skv_copy *copy, skv_error *err)
     return code;
 }
 
+/* A record that no shard lacks, for the copy to begin its log with. */
+static skv_code have_newest(skv_copy *copy, uint64_t durable, skv_error *err)
+{
+    skv_code code = enter(copy, err);
+    if (code != SKV_OK)
+        return code;
+    if (durable && skv_keep_pin_back(&copy->store->parts, copy->pin, durable))
+        skv_copying_have_record(copy, durable);
+    leave(copy);
+    return SKV_OK;
+}
+
 skv_code skv_copying_pin(skv_copy *copy, skv_error *err)
 {
-    skv_parts *parts = &copy->store->parts;
-    uint64_t durable = skv_log_durable(parts->log);
-    skv_code code = skv_keep_pin(parts, &copy->pin, &copy->first_seqno, err);
+    uint64_t durable;
+    bool proven;
+    skv_code code = enter(copy, err);
+    if (code != SKV_OK)
+        return code;
+    durable = skv_log_durable(copy->log);
+    code = skv_keep_pin(&copy->store->parts, &copy->pin, &copy->first_seqno, err);
     copy->pinned = code == SKV_OK;
+    proven = copy->pinned && copy->resumed && is_proven(copy);
+    leave(copy);
     if (code == SKV_OK && copy->resumed)
-        code = keep_shards(copy, err);
-    if (code == SKV_OK && durable && skv_keep_pin_back(parts, copy->pin, durable))
-        skv_copying_have_record(copy, durable);
-    return code;
+        code = keep_shards(copy, proven, err);
+    return code == SKV_OK ? have_newest(copy, durable, err) : code;
 }
 
 void skv_copying_have_record(skv_copy *copy, uint64_t seqno)
@@ -200,51 +242,71 @@ void skv_copying_have_record(skv_copy *copy, uint64_t seqno)
 static skv_code begin_shard(skv_copy *copy, skv_error *err)
 {
     skv_shard *from;
-    skv_code code = SKV_OK;
+    skv_code code = copy->store ? enter(copy, err) : skv_still_open_shard(copy->still, copy->next_shard, &from, err);
+    if (code != SKV_OK)
+        return code;
     if (copy->store)
         from = copy->store->parts.lanes[copy->next_shard].shard;
-    else
-        code = skv_still_open_shard(copy->still, copy->next_shard, &from, err);
-    return code == SKV_OK ? skv_copy_shard_begin(&copy->to, from, &copy->shard, err) : code;
+    skv_copy_shard_begin(from, &copy->shard);
+    leave(copy);
+    return skv_copy_shard_make(&copy->to, &copy->shard, err);
+}
+
+/* The next stretch. AGAIN: there are more. */
+static skv_code copy_stretch(skv_copy *copy, uint64_t bytes, skv_error *err)
+{
+    skv_code code = enter(copy, err);
+    if (code != SKV_OK)
+        return code;
+    code = skv_copy_shard_take(&copy->shard, bytes, err);
+    leave(copy);
+    return code == SKV_OK ? skv_copy_shard_put(&copy->to, &copy->shard, err) : code;
 }
 
 /* What a shard holds after its last stretch was read, at the latest. */
 static void note_newest(skv_copy *copy)
 {
+    uint64_t records, file_bytes, leaf_pages;
     uint64_t newest = copy->store ? skv_lane_newest_below(&copy->store->parts.lanes[copy->next_shard])
                                   : skv_shard_applied(copy->shard.from);
     copy->least_seqno = newest > copy->least_seqno ? newest : copy->least_seqno;
+    skv_shard_measure(copy->shard.from, &records, &file_bytes, &leaf_pages);
+    copy->passed_bytes += file_bytes;
 }
 
 /* For who goes on later: everything in the shards that are finished by then is older than this record, or it. When the log
  * does not have it, nobody will. */
-static skv_code say_proof(skv_copy *copy, skv_error *err)
+static skv_code find_proof(skv_copy *copy, skv_error *err)
 {
     uint64_t seqno = skv_log_durable(copy->log);
     skv_code code = skv_copy_proof(copy->log, seqno, &copy->origin.proof, err);
     copy->origin.proof_seqno = code == SKV_OK ? seqno : 0;
-    if (code != SKV_OK && code != SKV_NOT_FOUND)
-        return code;
-    return skv_origin_write(copy->dir, SKV_COPY_NAME, &copy->origin, err);
+    return code == SKV_NOT_FOUND ? SKV_OK : code;
 }
 
-static skv_code copy_shard(skv_copy *copy, uint64_t bytes, skv_error *err)
+static skv_code end_stretches(skv_copy *copy, skv_error *err)
 {
-    uint64_t records, file_bytes, leaf_pages;
-    skv_code code = copy->shard.from ? SKV_OK : begin_shard(copy, err);
-    if (code == SKV_OK)
-        code = skv_copy_shard_next(&copy->to, &copy->shard, bytes, err);
+    skv_code code = enter(copy, err);
     if (code != SKV_OK)
         return code;
     note_newest(copy);
     if (copy->store)
-        code = say_proof(copy, err);
+        code = find_proof(copy, err);
+    leave(copy);
+    if (code == SKV_OK && copy->store)
+        code = skv_origin_write(copy->dir, SKV_COPY_NAME, &copy->origin, err);
+    return code == SKV_OK ? skv_copy_shard_finish(&copy->to, &copy->shard, err) : code;
+}
+
+static skv_code copy_shard(skv_copy *copy, uint64_t bytes, skv_error *err)
+{
+    skv_code code = copy->shard.from ? SKV_OK : begin_shard(copy, err);
     if (code == SKV_OK)
-        code = skv_copy_shard_finish(&copy->to, &copy->shard, err);
+        code = copy_stretch(copy, bytes, err);
+    if (code == SKV_OK)
+        code = end_stretches(copy, err);
     if (code != SKV_OK)
         return code;
-    skv_shard_measure(copy->shard.from, &records, &file_bytes, &leaf_pages);
-    copy->passed_bytes += file_bytes;
     end_shard(copy);
     copy->next_shard++;
     return SKV_AGAIN;
@@ -253,13 +315,15 @@ static skv_code copy_shard(skv_copy *copy, uint64_t bytes, skv_error *err)
 /* All shards are there. What any of them holds was durable before: the log up to what is durable now explains it. */
 static skv_code begin_log(skv_copy *copy, skv_error *err)
 {
-    skv_clock *clock = copy->store ? &copy->store->parts.clock : &copy->still->clock;
-    skv_log_copy_terms terms = {
-        .dir = copy->dir, .sizes = copy->sizes, .first_seqno = copy->first_seqno, .clock_ms = skv_clock_now(clock)};
-    skv_code code;
+    skv_log_copy_terms terms = {.dir = copy->dir, .sizes = copy->sizes, .first_seqno = copy->first_seqno};
+    skv_code code = enter(copy, err);
+    if (code != SKV_OK)
+        return code;
     memcpy(terms.store_id, copy->manifest.store_id, SKV_STORE_ID_BYTES);
+    terms.clock_ms = skv_clock_now(copy->store ? &copy->store->parts.clock : &copy->still->clock);
     if (copy->store)
         copy->stream.upto = skv_log_durable(copy->log);
+    leave(copy);
     code = skv_log_copy_create(&terms, &copy->stream.log, err);
     if (code == SKV_OK)
         code = skv_log_cursor_create(copy->log, copy->first_seqno, &copy->stream.cursor, err);
@@ -298,6 +362,16 @@ static skv_code finish(skv_copy *copy, skv_error *err)
     return code;
 }
 
+static skv_code copy_log(skv_copy *copy, uint64_t bytes, skv_error *err)
+{
+    skv_code code = enter(copy, err);
+    if (code != SKV_OK)
+        return code;
+    code = skv_copy_log_take(&copy->stream, bytes, err);
+    leave(copy);
+    return code == SKV_OK ? skv_copy_log_put(&copy->stream, err) : code;
+}
+
 static skv_code next_piece(skv_copy *copy, uint64_t bytes, skv_error *err)
 {
     skv_code code;
@@ -307,7 +381,7 @@ static skv_code next_piece(skv_copy *copy, uint64_t bytes, skv_error *err)
         return copy_shard(copy, bytes, err);
     if (!copy->stream.log)
         return begin_log(copy, err);
-    code = skv_copy_log(&copy->stream, bytes, err);
+    code = copy_log(copy, bytes, err);
     if (code != SKV_OK)
         return code;
     if (!copy->base)

@@ -45,7 +45,8 @@ skv_code skv_copying_pin(skv_copy *copy, skv_error *err);
 /* A copy that has a record in its log can prove later what it is a copy of: begin its log with this one, which no shard lacks, when
  * it can be read. */
 void skv_copying_have_record(skv_copy *copy, uint64_t seqno);
-/* The next piece, of about `bytes`. AGAIN, OK: it is finished. */
+/* The next piece, of about `bytes`. AGAIN, OK: it is finished. CLOSED: the original was. This one and the two above enter an open
+ * original by themselves, never while they touch the copy's files. */
 skv_code skv_copying_next(skv_copy *copy, uint64_t bytes, skv_error *err);
 
 /* In place of set_out: the directory holds a backup of the store with this manifest, which will grow by the log after its newest

@@ -100,13 +100,16 @@ skv_code skv_log_copy_reopen(const skv_log_copy_terms *terms, uint64_t proof_seq
 static skv_code begin_frame(skv_log *log, size_t bytes, skv_error *err)
 {
     skv_code code;
-    do {
-        skv_log_lock(log);
-        skv_log_close_frame(log);
-        code = skv_log_reserve(log, bytes, err);
-        skv_log_unlock(log);
-    } while (code == SKV_BUSY && (code = skv_log_tend(log, err)) == SKV_OK);
+    skv_log_lock(log);
+    skv_log_close_frame(log);
+    code = skv_log_reserve(log, bytes, err);
+    skv_log_unlock(log);
     return code;
+}
+
+skv_code skv_log_copy_make_room(skv_log_copy *copy, skv_error *err)
+{
+    return tell(copy, skv_log_tend(copy->log, err), err);
 }
 
 skv_code skv_log_copy_take(skv_log_copy *copy, const skv_record *record, skv_log_rest rest, skv_error *err)

@@ -21,8 +21,10 @@ skv_code skv_log_copy_create(const skv_log_copy_terms *terms, skv_log_copy **out
  * has applied; sizes and clock are taken from the terms, first_seqno must be that of the record that comes next. CORRUPT. */
 skv_code skv_log_copy_reopen(const skv_log_copy_terms *terms, uint64_t proof_seqno, skv_log_copy **out, skv_error *err);
 void skv_log_copy_free(skv_log_copy *copy);
-/* The next record; rest: of its frame. CORRUPT when it does not follow the one before. */
+/* The next record; rest: of its frame. Touches no file. CORRUPT when it does not follow the one before; BUSY when its frame needs
+ * another segment: nothing is taken, make room first. */
 skv_code skv_log_copy_take(skv_log_copy *copy, const skv_record *record, skv_log_rest rest, skv_error *err);
+skv_code skv_log_copy_make_room(skv_log_copy *copy, skv_error *err);
 /* Make durable what was taken. */
 skv_code skv_log_copy_sync(skv_log_copy *copy, skv_error *err);
 /* Sync, and close the log in good order. applied_sum: of the shards that belong to it. */

@@ -48,6 +48,8 @@ static skv_code copy_from(skv_log *log, int dir, uint64_t from, size_t block, sk
         CHECK_OK(skv_log_cursor_create(log, from, &at.cursor, err), err);
     while (code == SKV_OK) {
         code = skv_log_read(at.cursor, block, take, &at, err);
+        if (code == SKV_BUSY)
+            code = skv_log_copy_make_room(at.copy, err);
         if (code == SKV_OK)
             code = skv_log_copy_sync(at.copy, err);
     }

@@ -8,7 +8,8 @@
  *   SKV_SHIM_STICKY   1: that call and all later ones
  *   SKV_SHIM_ERRNO    number for `fail`
  *   SKV_SHIM_CLASS    comma list of write, sync, name, open (default: these), look, map
- *   SKV_SHIM_HOLD     faults befall only while this file (outside the root) exists; what hangs goes on when it is gone
+ *   SKV_SHIM_HOLD     faults befall only while this file (outside the root) exists; what hangs goes on when it is gone,
+ *                     the n-th call while it existed also when it has n bytes: a disk as slow as the test likes
  *   SKV_SHIM_SYNC_MS  a sync takes up to this long, as on a disk: others go on meanwhile
  *   SKV_SHIM_MATCH    count only calls whose path contains this
  *   SKV_SHIM_TRACE    append the record of every change to this file (layout: struct event, read by trace.py)
@@ -186,7 +187,8 @@ static enum fault decide(unsigned class, const char *path, const char *other, co
     if (config.fault == KILL_BEFORE) die();
     if (config.fault == KILL_MIDDLE && class != CLASS_WRITE) die();
     if (config.fault == HANG) {
-        while (!access(config.hold, F_OK)) poll(NULL, 0, 2);
+        struct stat held; /* who comes as number n goes on when the file has n bytes, or is gone */
+        while (!stat(config.hold, &held) && (unsigned long)held.st_size < n) poll(NULL, 0, 2);
         return NONE;
     }
     if (config.fault == FAIL) errno = config.error;

@@ -24,8 +24,9 @@ class Family:
 
     def __init__(self, where: Path, shim: Path, fault: Fault) -> None:
         self.a, self.b, self.c = (where / name for name in "abc")
-        self._hold = where / "hold"
-        self._child = Child(shim, settings(self.b, fault, hold=self._hold), module="peers.child")
+        self._hold, self.hit = where / "hold", where / "hit"
+        faults = settings(self.b, fault, hold=self._hold, report=self.hit)
+        self._child = Child(shim, faults, module="peers.child")
 
     def ask(self, do: str, **more: Any) -> dict[str, Any]:
         options = {
@@ -60,6 +61,11 @@ class Family:
 
     def misbehave(self) -> None:
         self._hold.touch()
+
+    def allow_one_call(self) -> None:
+        """Of those that hang."""
+        with self._hold.open("ab") as file:
+            file.write(b".")
 
     def behave(self) -> None:
         self._hold.unlink(missing_ok=True)
@@ -123,6 +129,67 @@ def test_a_bad_peer_is_isolated_and_comes_back(family: Family) -> None:
     assert "error" not in family.put("all")
     assert "error" not in family.ask("close")
     assert len(check_equal(family.a, family.b, family.c)) == 622
+
+
+def lagging(family: Family) -> dict[str, Any]:
+    """Write until the peer is behind: what its disk was allowed to do is used up then."""
+    end = time.monotonic() + PATIENCE_S
+    while True:
+        for ack in ("memory", "disk", "quorum"):
+            answer = family.put(ack, 3)
+            assert "error" not in answer, answer
+        found = family.peer(family.b)
+        if found["state"] == "behind" and found["behind_records"]:
+            return found
+        assert time.monotonic() < end, found
+
+
+@pytest.mark.parametrize("family", [HANGS], indirect=True, ids=str)
+def test_a_slow_peer_gets_on_and_nobody_waits_for_it_who_did_not_ask_to(family: Family) -> None:
+    """Each call to its disk takes as long as the test likes, which is longer than any timeout."""
+    family.open()
+    assert "error" not in family.put("all", 20)
+    family.misbehave()
+    for _ in range(3):
+        bad = lagging(family)
+        since = bad["behind_s"]
+        later = family.until(family.b, lambda peer, since=since: bool(peer["behind_s"] > since))
+        assert later["state"] == "behind"
+        assert later["seqno"] + later["behind_records"] == family.ask("status")["durable"]
+        told = family.put("all")
+        assert told["error"] == "AckError"
+        assert f"{family.b} is" in told["text"]
+        while family.peer(family.b)["seqno"] == bad["seqno"]:
+            family.allow_one_call()
+    family.behave()
+    family.until(family.b, is_current)
+    assert "error" not in family.put("all")
+    assert "error" not in family.ask("close")
+    check_equal(family.a, family.b, family.c)
+
+
+@pytest.mark.parametrize(
+    "family", [Fault("hang", at, sticky=True) for at in (1, 9, 17, 25, 33)], indirect=True, ids=str
+)
+def test_a_peer_that_hangs_while_it_is_copied_keeps_nobody_from_closing(family: Family) -> None:
+    """Its files were written inside a call of the store's, which waited for that call without end."""
+    family.open(peers=[])
+    assert "error" not in family.put("disk", 50)
+    family.misbehave()
+    assert "error" not in family.ask("peers", add=[str(family.b)])
+    end = time.monotonic() + PATIENCE_S
+    while not family.hit.exists():
+        assert time.monotonic() < end
+    assert family.peer(family.b)["state"] == "copying"
+    assert "error" not in family.put("disk")
+    assert "error" not in family.ask("close")
+    assert len(contents(family.a)) == 51
+    family.behave()
+    family.open(ack="disk")
+    family.until(family.b, is_current)  # who was left behind has ended, and let go of the directory
+    assert "error" not in family.put("all")
+    assert "error" not in family.ask("close")
+    check_equal(family.a, family.b, family.c)
 
 
 @pytest.mark.parametrize("family", [FAILS, FULL], indirect=True, ids=str)
