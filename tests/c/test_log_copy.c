@@ -164,9 +164,11 @@ static skv_code take_some(skv_log *log, skv_log_copy *copy, uint64_t from, uint6
     copying at = {.copy = copy};
     skv_code code;
     CHECK_OK(skv_log_cursor_create(log, from, &at.cursor, err), err);
-    do
+    do {
         code = skv_log_read(at.cursor, 1, take, &at, err);
-    while (code == SKV_OK && skv_log_cursor_next(at.cursor) <= upto);
+        if (code == SKV_BUSY)
+            code = skv_log_copy_make_room(copy, err);
+    } while (code == SKV_OK && skv_log_cursor_next(at.cursor) <= upto);
     skv_log_cursor_free(at.cursor);
     return code == SKV_AGAIN ? SKV_OK : code;
 }
