@@ -94,6 +94,12 @@ class Child:
         answer: dict[str, Any] = json.loads(line)
         return answer
 
+    def freeze(self) -> None:
+        """Stop all of it where it is, until it is killed."""
+        process = self.start()
+        process.send_signal(signal.SIGSTOP)
+        os.waitid(os.P_PID, process.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
+
     def answers_within(self, seconds: float) -> bool:
         """Whether something came before the time was over; the answer stays to be read."""
         stdout = self.start().stdout
