@@ -36,6 +36,13 @@ skv_code skv_shard_read_begin(skv_shard *shard, skv_shard_txn **out, skv_error *
 void skv_shard_read_end(skv_shard *shard, skv_shard_txn *txn);
 /* The record of a key, verified; borrowed until the transaction ends. OK, NOT_FOUND, CORRUPT, IO. */
 skv_code skv_shard_get(skv_shard *shard, skv_shard_txn *txn, skv_slice key, skv_record *out, skv_error *err);
+/* Of a set of records: the sum of their digests, and how many there are. */
+typedef struct {
+    uint64_t digest;
+    uint64_t count;
+} skv_shard_sum;
+/* Of all records, as the shard itself says. */
+skv_code skv_shard_sum_of(skv_shard *shard, skv_shard_txn *txn, skv_shard_sum *out, skv_error *err);
 /* Number of keys that are not reserved. */
 skv_code skv_shard_count(skv_shard *shard, skv_shard_txn *txn, uint64_t *out, skv_error *err);
 
@@ -49,11 +56,6 @@ skv_code skv_shard_seek_before(skv_shard *shard, skv_shard_cursor *cursor, skv_s
                                skv_error *err);
 skv_code skv_shard_next(skv_shard *shard, skv_shard_cursor *cursor, skv_record *out, skv_error *err);
 skv_code skv_shard_previous(skv_shard *shard, skv_shard_cursor *cursor, skv_record *out, skv_error *err);
-/* Of a set of records: the sum of their digests, and how many there are. */
-typedef struct {
-    uint64_t digest;
-    uint64_t count;
-} skv_shard_sum;
 typedef enum { SKV_SHARD_ALL, SKV_SHARD_PUBLIC } skv_shard_range; /* PUBLIC: without the reserved keys */
 /* Are the records that were found in the range those that the shard says are there, in this transaction? */
 skv_code skv_shard_prove(skv_shard *shard, skv_shard_txn *txn, skv_shard_range range, skv_shard_sum found,

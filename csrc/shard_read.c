@@ -94,6 +94,15 @@ skv_code skv_shard_get(skv_shard *shard, skv_shard_txn *txn, skv_slice key, skv_
     return rc == 0 ? read_record(shard, key, &stored, out, err) : skv_shard_fail(shard, rc, "read", err);
 }
 
+skv_code skv_shard_sum_of(skv_shard *shard, skv_shard_txn *txn, skv_shard_sum *out, skv_error *err)
+{
+    skv_shard_meta meta;
+    skv_code code = skv_shard_read_meta(shard, (MDB_txn *)txn, &meta, err);
+    if (code == SKV_OK)
+        *out = meta.all;
+    return code;
+}
+
 skv_code skv_shard_count(skv_shard *shard, skv_shard_txn *txn, uint64_t *out, skv_error *err)
 {
     skv_shard_meta meta;

@@ -52,7 +52,7 @@ from shardkv.repairing import Repair
 from shardkv.restoring import restore
 from shardkv.scrubbing import ScrubReport
 from shardkv.snapshot import Snapshot
-from shardkv.stats import LogStats, PeerStatus, ShardStats, SnapshotStats, Stats
+from shardkv.stats import LogStats, PeerStatus, ScrubStats, ShardStats, SnapshotStats, Stats
 from shardkv.store import Store
 from shardkv.ticket import Ticket
 from shardkv.transaction import Transaction
@@ -99,6 +99,7 @@ __all__ = [
     "Rejoined",
     "Repair",
     "ScrubReport",
+    "ScrubStats",
     "Settings",
     "ShardStats",
     "Snapshot",

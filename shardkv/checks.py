@@ -11,19 +11,22 @@ class Finding:
     """One thing that is wrong.
 
     Attributes:
-        file: relative to the store's directory.
+        file: relative to the directory of the store, or of the peer.
         offset: byte offset in it; 0 when it is the file as a whole.
         seqno: of the record concerned; 0 when none is.
         text: what is wrong, and what it means.
+        peer: directory of the peer whose file it is; empty: it is the store's own.
     """
 
     file: str
     offset: int
     seqno: int
     text: str
+    peer: str = ""
 
     def __str__(self) -> str:
-        place = f"{self.file} at byte {self.offset}" if self.offset else self.file
+        file = f"{self.peer}/{self.file}" if self.peer else self.file
+        place = f"{file} at byte {self.offset}" if self.offset else file
         return f"{place}: {self.text}" if place else self.text
 
 

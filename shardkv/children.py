@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator
 from typing import Any, NoReturn
 
 from shardkv import errors
@@ -47,8 +47,16 @@ class Child:
     def __init__(self, module: str, *arguments: str) -> None:
         self._command = [sys.executable, "-m", module, *arguments]
         self.code, self.complaint = 0, ""
+        self._process: subprocess.Popen[bytes] | None = None
+        self._ended = False
 
-    def lines(self) -> Iterator[dict[str, Any]]:
+    def end(self) -> None:
+        """End it, or keep it from beginning. Any thread."""
+        self._ended = True
+        if self._process is not None:
+            self._process.kill()
+
+    def lines(self) -> Generator[dict[str, Any], None, None]:
         """Run it, and yield what it says. It does not outlive this."""
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
         with subprocess.Popen(
@@ -58,8 +66,11 @@ class Child:
             stderr=subprocess.PIPE,
             env=environment,
         ) as child:
+            self._process = child
             try:
                 assert child.stdout
+                if self._ended:  # end() came before there was anything to end
+                    child.kill()
                 for line in child.stdout:
                     yield json.loads(line)
                 complaint = child.stderr.read() if child.stderr else b""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from shardkv._native import Engine
-from shardkv.options import Settings, check_settings
+from shardkv.options import Settings, check_numbers
 
 
 class Configuring:
@@ -39,7 +39,7 @@ class Configuring:
             "retain_log_bytes": retain_log_bytes,
             "unflushed_bytes": unflushed_bytes,
         }
-        check_settings(given)
+        check_numbers(given)
         engine = self._live()
         if any(value is not None for value in given.values()):
             engine.configure(given)

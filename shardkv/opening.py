@@ -34,6 +34,7 @@ def open(
     segment_bytes: tuple[int, int] | None = None,
     map_bytes: int | None = None,
     lock_stripes: int | None = None,
+    scrub_bytes_per_s: int | None = None,
     quarantined: bool = False,
     peers: Sequence[str | os.PathLike[str]] | None = None,
 ) -> Store:
@@ -56,6 +57,9 @@ def open(
             `unflushed_bytes`, between 4 and 64 MiB.
         map_bytes: first size of a shard's memory map, which grows by itself; 16 GiB of address space.
         lock_stripes: key locks that `Store.lock` spreads the keys over; 1024. Of this process, not stored.
+        scrub_bytes_per_s: verify all of the store and its peers in the background, pass after pass, at most so many
+            bytes of keys and values per second; passes begin a minute apart, at least. None or 0: not at all.
+            What is damaged is in `stats().scrub`, and an error of the logger "shardkv". Of this process, not stored.
         quarantined: open a store from which records are lost, too. Reads of a key raise CorruptionError where a newer
             value may be lost; scans and counts show what is left.
         peers: directories that hold, or shall hold, a full copy each, best on other disks; see `Store.peers`. The store
@@ -69,17 +73,16 @@ def open(
     options = check_options(
         shards=shards,
         weights=weights,
-        settings={
-            "max_writes_per_s": max_writes_per_s,
-            "max_bytes_per_s": max_bytes_per_s,
-            "retain_log_bytes": retain_log_bytes,
-            "unflushed_bytes": unflushed_bytes,
-        },
+        max_writes_per_s=max_writes_per_s,
+        max_bytes_per_s=max_bytes_per_s,
+        retain_log_bytes=retain_log_bytes,
+        unflushed_bytes=unflushed_bytes,
         create=create,
         readonly=readonly,
         segment_bytes=segment_bytes,
         map_bytes=map_bytes,
         lock_stripes=lock_stripes,
+        scrub_bytes_per_s=scrub_bytes_per_s,
         quarantined=quarantined,
     )
     check_ack(ack)

@@ -23,6 +23,14 @@ SETTINGS: Final[Mapping[str, tuple[int, int]]] = {
     "retain_log_bytes": (0, 1 << 46),
     "unflushed_bytes": (1, 1 << 46),
 }
+# The same of every number that a store can be opened with.
+NUMBERS: Final[Mapping[str, tuple[int, int]]] = {
+    "shards": (1, 256),
+    "map_bytes": (1, 1 << 46),
+    "lock_stripes": (1, 1 << 20),
+    "scrub_bytes_per_s": (0, 1 << 46),
+    **SETTINGS,
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +64,7 @@ class Options:
         segment_bytes: smallest and largest log segment.
         map_bytes: first size of a shard's memory map; it grows by itself.
         lock_stripes: number of key locks in this process, 1..1048576.
+        scrub_bytes_per_s: pace of the scrub in the background; 0: it is off.
         following: it is a peer in the hands of its primary.
     """
 
@@ -70,6 +79,7 @@ class Options:
     segment_bytes: tuple[int, int] | None = None
     map_bytes: int | None = None
     lock_stripes: int | None = None
+    scrub_bytes_per_s: int | None = None
     quarantined: bool = False
     following: bool = False
 
@@ -96,54 +106,42 @@ class Options:
 
 def check_options(
     *,
-    shards: int | None,
     weights: Sequence[int] | None,
-    settings: Mapping[str, int | None],
     create: bool,
     readonly: bool,
     segment_bytes: tuple[int, int] | None,
-    map_bytes: int | None,
-    lock_stripes: int | None,
     quarantined: bool,
+    **numbers: int | None,
 ) -> Options:
     """Return the options, or raise for the first that is wrong.
 
+    Args: numbers: the others, settings among them.
     Raises: TypeError; InvalidError (range; the rest is checked by the engine, against the store).
     """
     for name, flag in (("create", create), ("readonly", readonly), ("quarantined", quarantined)):
         if not isinstance(flag, bool):
             raise TypeError(f"{name} must be True or False, not {flag!r}")
-    for name, value, most in (
-        ("shards", shards, 256),
-        ("map_bytes", map_bytes, 1 << 46),
-        ("lock_stripes", lock_stripes, 1 << 20),
-    ):
-        if value is not None:
-            check_int(name, value, most)
-    check_settings(settings)
+    check_numbers(numbers)
     if weights is not None:
-        check_weights(weights, shards)
+        check_weights(weights, numbers["shards"])
     if segment_bytes is not None:
         check_segment_bytes(segment_bytes)
-    known: dict[str, Any] = dict(settings)
+    known: dict[str, Any] = dict(numbers)
     return Options(
-        shards=shards,
-        weights=None if weights is None else tuple(weights),
         **known,
+        weights=None if weights is None else tuple(weights),
         create=create and not readonly,
         readonly=readonly,
         segment_bytes=segment_bytes,
-        map_bytes=map_bytes,
-        lock_stripes=lock_stripes,
         quarantined=quarantined,
     )
 
 
-def check_settings(settings: Mapping[str, int | None]) -> None:
-    """Raise for the first setting that is not None and wrong; what else it may not be, the engine says."""
-    for name, value in settings.items():
+def check_numbers(numbers: Mapping[str, int | None]) -> None:
+    """Raise for the first number that is not None and wrong; what else it may not be, the engine says."""
+    for name, value in numbers.items():
         if value is not None:
-            least, most = SETTINGS[name]
+            least, most = NUMBERS[name]
             check_int(name, value, most, least)
 
 

@@ -30,20 +30,20 @@ class Pace:
         self._rate = max_bytes_per_s
         self._clock, self._wait = clock, wait
         self._due = clock()
-        self._written = 0
+        self._done = 0
 
     @property
     def piece_bytes(self) -> int:
-        """How much to write at once; 0: whatever is best."""
+        """How much to read or write at once; 0: whatever is best."""
         return 0 if self._rate is None else min(self._rate // PIECES_PER_S + 1, PIECE_BYTES_MAX)
 
-    def rest(self, written: int) -> None:
-        """Wait until so many bytes in all may have been written."""
+    def rest(self, done: int) -> None:
+        """Wait until so many bytes in all may have been read or written."""
         if self._rate is None:
             return
         now = self._clock()
-        self._due = max(self._due + (written - self._written) / self._rate, now)
-        self._written = written
+        self._due = max(self._due + (done - self._done) / self._rate, now)
+        self._done = done
         self._wait(self._due - now)
 
 

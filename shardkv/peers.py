@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from shardkv._native import Engine
 from shardkv.backups import absolute
-from shardkv.errors import ClosedError, Error, FencedError, InvalidError
+from shardkv.errors import ClosedError, FencedError, InvalidError
 from shardkv.greeting import refuse_unsure, take_over
 from shardkv.lineage import Lineage, founded, unpacked
 from shardkv.links import Link
@@ -149,21 +149,12 @@ class Peers:
                 refuse_place(self.path, name, self._lineage)
         return names
 
-    def settle(self) -> dict[str, int]:
-        """Flush the store and its current peers; return the peers' directories with the newest seqno of each.
-
-        Raises: what flushing the store raises. A peer that fails is left out.
-        """
-        found: dict[str, int] = {}
-        links = [link for link in self._links.values() if link.status().state == "current"]
-        if links:
-            self.engine.flush()
-        for link in links:
-            with contextlib.suppress(Error):
-                if (peer := link.peer) is not None:
-                    peer.flush()
-                    found[link.path] = peer.last_seqno()
-        return found
+    def engine_of(self, path: str) -> Engine | None:
+        """Return the engine of a peer that the log is shipped to; None: there is none to be read."""
+        link = self._links.get(path)
+        if link is None or link.status().state not in ("current", "behind"):
+            return None
+        return link.peer
 
     def drain(self, *, clock: Clock = time.monotonic, wait: Wait = time.sleep) -> None:
         """Give peers that get on the time to get everything: each stands still for a second at most."""

@@ -20,6 +20,7 @@ from shardkv.errors import CorruptionError, DiskError, Error, ForkedError, Inval
 from shardkv.flights import Flights
 from shardkv.leases import Returns
 from shardkv.options import LOCK_STRIPES, Options
+from shardkv.patrol import Patrol
 from shardkv.peers import Peers
 from shardkv.places import guide, refuse_new_beside
 from shardkv.stripes import Stripes
@@ -41,6 +42,7 @@ class Shared:
         self.flights = Flights()
         self.transactions: dict[object, Any] = {}  # that are open, by the thread or task
         self.workers = Workers(engine)
+        self.patrol: Patrol | None = None
         self.users = 1
         self.closing = threading.Lock()
         self.forked = False
@@ -136,6 +138,8 @@ def place_of(path: str) -> Place:
 
 def shutdown(shared: Shared) -> None:
     """Stop the engine, join its threads, release its files. Everything appended is synced first."""
+    if shared.patrol:
+        shared.patrol.stop()
     try:
         shared.peers.drain()
     finally:
@@ -143,6 +147,8 @@ def shutdown(shared: Shared) -> None:
             shared.peers.stop()
             shared.engine.stop()
         finally:
+            if shared.patrol:
+                shared.patrol.join()
             shared.peers.join()
             shared.workers.join()
             shared.engine.close()
@@ -161,6 +167,8 @@ def begin(path: str, options: Options, peers: Sequence[str] | None, quorum: bool
         quarantine.warn(path, shared.engine)
         if not options.readonly and not quarantine.quarantined(path):
             shared.peers.begin(peers, quorum=quorum)
+        if pace := shared.engine.options.scrub_bytes_per_s:
+            shared.patrol = Patrol(path, shared.engine, shared.peers, pace)
         undo.pop_all()
     return shared
 

@@ -5,8 +5,10 @@ Histograms are tuples of counts: bucket i counts the values in [2**i, 2**(i+1)),
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
+from shardkv.checks import Finding
 from shardkv.options import Settings
 
 
@@ -83,6 +85,30 @@ class PeerStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class ScrubStats:
+    """The scrub in the background, since the store was opened with `scrub_bytes_per_s`.
+
+    Attributes:
+        bytes_per_s: how many bytes of keys and values it reads per second, at most.
+        passes: that were completed: everything was read once in the store, and in each peer that could be read.
+        ended_at: Unix time in seconds at which the last of them ended; None: there was none.
+        bytes, records: read in the present pass so far, of keys and values; all of the last one until the next begins.
+        findings: of the last completed pass, and of the present one so far.
+        not_compared: of the last completed pass, peers whose content was not held against the store's, and why.
+        why: of a last pass that was not completed, what happened.
+    """
+
+    bytes_per_s: int
+    passes: int
+    ended_at: float | None
+    bytes: int
+    records: int
+    findings: tuple[Finding, ...]
+    not_compared: Mapping[str, str]
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class Stats:
     """A store at one moment.
 
@@ -99,6 +125,7 @@ class Stats:
         expired_removed: expired records that were deleted since the store was opened.
         settings: as `configure` left them.
         log, shards, snapshots, peers: as their classes say; snapshots oldest first.
+        scrub: the scrub in the background; None: it is off.
     """
 
     seqno: int
@@ -116,3 +143,4 @@ class Stats:
     shards: tuple[ShardStats, ...]
     snapshots: tuple[SnapshotStats, ...]
     peers: tuple[PeerStatus, ...] = ()
+    scrub: ScrubStats | None = None

@@ -40,7 +40,9 @@ class Upkeep:
 
     def stats(self) -> Stats:
         """Return all counters at one moment."""
-        return replace(self._live().stats(), peers=self._shared.peers.status())
+        shared = self._shared
+        scrub = shared.patrol.status() if shared.patrol else None
+        return replace(self._live().stats(), peers=shared.peers.status(), scrub=scrub)
 
     def shard_of(self, key: bytes) -> int:
         """Return the number of the shard that `key` belongs to."""

@@ -9,6 +9,7 @@
 typedef struct skv_copy skv_copy;
 typedef struct skv_check skv_check;
 typedef struct skv_mend skv_mend;
+typedef struct skv_scrub skv_scrub;
 typedef struct skv_ship skv_ship;
 
 /* -- copying -------------------------------------------------------------------------------------------------------- */
@@ -77,24 +78,37 @@ skv_code skv_suspect(skv_store *store, uint32_t shard, uint64_t below_seqno, skv
 
 /* -- scrubbing ------------------------------------------------------------------------------------------------------ */
 
-/* A shard of the store in a directory. bytes_per_s: how fast it may be read; 0: as fast as can be. */
-typedef struct {
-    const char *path;
-    uint32_t shard;
-    uint64_t bytes_per_s;
-} skv_scrub_part;
-/* What it was found to hold, at one moment, when it had applied this seqno; and the store's number of shards. */
+/* What was read of a shard so far: keys and values, all of it when it has ended. applied_seqno: when that began. proven: all was read
+ * at one moment, or nothing was flushed meanwhile, and no record is missing. */
 typedef struct {
     uint64_t applied_seqno, digest, count, bytes;
-    uint32_t shards;
+    uint32_t ended, proven;
 } skv_scrub_sum;
-/* Verify every record of a shard, digest and count, while another process may have the store open; it is read as a snapshot is,
- * and a damaged page can end this process. Fill at most capacity findings, return how many there are. INVALID (there is no
- * store), CORRUPT, FORMAT (the manifest), IO. */
-int64_t skv_scrub(const skv_lmdb *lmdb, const skv_scrub_part *part, skv_scrub_sum *out, skv_error *found, uint32_t capacity,
-                  skv_io *io);
+/* Begin to verify the shards of the store in a directory, while another process may have it open; a damaged page can end this
+ * process. owned: skv_scrub_free. NULL: io->error says why: INVALID (there is no store), CORRUPT, FORMAT (the manifest), IO. */
+skv_scrub *skv_scrub_open(const skv_lmdb *lmdb, const char *path, skv_io *io);
+uint32_t skv_scrub_shards(const skv_scrub *scrub);
+/* From now on skv_scrub_next reads this shard, from its first record on. */
+void skv_scrub_begin(skv_scrub *scrub, uint32_t shard);
+/* Verify the next records, of about so many bytes. Fill at most capacity findings, return how many there are. From the first
+ * such call on, the shard is held as a snapshot holds it, to its end or the next skv_scrub_rest. One thread at a time. FULL (no reader
+ * slot), NO_MEMORY. */
+int64_t skv_scrub_next(skv_scrub *scrub, uint64_t bytes, skv_scrub_sum *out, skv_error *found, uint32_t capacity, skv_io *io);
+/* Let go of the shard for now. */
+void skv_scrub_rest(skv_scrub *scrub);
+void skv_scrub_free(skv_scrub *scrub);
 /* After a process ended while it scrubbed: what it read is not kept for it any more. CLOSED. */
 skv_code skv_forget_guests(skv_store *store, skv_io *io);
+/* The snapshot's shards hold every record up to this one, and none that is newer than the snapshot. */
+uint64_t skv_snapshot_flushed(const skv_snapshot *snapshot);
+/* Sum of the digests, and number, of a shard's records. */
+typedef struct {
+    uint64_t digest, count;
+} skv_shard_total;
+/* What the shards of a snapshot say that they hold, but for the records of some keys: a packed list, each once, of any shard. What is
+ * in the log alone does not count. Fills an entry for each shard. CORRUPT, WRONG_TYPE, CLOSED. */
+skv_code skv_snapshot_totals(skv_store *store, skv_snapshot *snapshot, const char *keys, size_t bytes, skv_shard_total *out,
+                             skv_io *io);
 
 /* -- lineage -------------------------------------------------------------------------------------------------------- */
 

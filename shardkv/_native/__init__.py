@@ -38,11 +38,12 @@ from shardkv._native.looking import (
     release,
     ring_pick,
     scan_expires,
+    snapshot_flushed,
     snapshot_seqno,
 )
 from shardkv._native.looping import Notifier, NotYet, Unwaiting
 from shardkv._native.mending import Mend
-from shardkv._native.scrubbing import ShardSum, scrub_shard
+from shardkv._native.scrubbing import Scrub, ShardSum
 from shardkv._native.shipping import (
     COPYING,
     DOWN,
@@ -86,6 +87,7 @@ __all__ = [
     "NotYet",
     "Notifier",
     "PeerCounters",
+    "Scrub",
     "ShardSum",
     "Ship",
     "TicketBase",
@@ -108,7 +110,7 @@ __all__ = [
     "release",
     "ring_pick",
     "scan_expires",
-    "scrub_shard",
+    "snapshot_flushed",
     "snapshot_seqno",
     "terms",
 ]

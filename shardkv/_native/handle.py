@@ -83,6 +83,7 @@ class Handle:
             segment_bytes=(full.segment_bytes_min, full.segment_bytes_max),
             map_bytes=full.map_bytes,
             lock_stripes=self.options.lock_stripes or LOCK_STRIPES,
+            scrub_bytes_per_s=self.options.scrub_bytes_per_s or 0,
             quarantined=self.options.quarantined,
         )
 
@@ -139,12 +140,18 @@ class Handle:
 
     def flush(self) -> None:
         """Flush everything that is appended now."""
-        ws, seqno = self.take(), lib.skv_last_seqno(self.handle)
-        while (code := lib.skv_flush_upto(self.handle, seqno, SLICE_MS, ws.c)) == AGAIN:
+        seqno = self.last_seqno()
+        while not self.flush_some(seqno):
             pass
-        if code != 0:
+
+    def flush_some(self, seqno: int) -> bool:
+        """Let everything up to seqno be flushed, and wait for one slice; say whether it is."""
+        ws = self.take()
+        code = lib.skv_flush_upto(self.handle, seqno, SLICE_MS, ws.c)
+        if code not in (0, AGAIN):
             raise error_from(ws.c.error)
         self.give(ws)
+        return bool(code == 0)
 
     def last_seqno(self) -> int:
         """Return the newest appended seqno."""

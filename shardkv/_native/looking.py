@@ -58,6 +58,18 @@ class Looking(Handle):
             snapshots=snapshots,
         )
 
+    def totals(self, snapshot: Any, blob: bytes) -> list[tuple[int, int]]:
+        """Return digest and number of the records in each shard of a snapshot, but for a packed list of keys.
+
+        Raises: CorruptionError, ClosedError.
+        """
+        ws, shards = self.take(), int(lib.skv_shards(self.handle))
+        c = ffi.new("skv_shard_total[]", shards)
+        if lib.skv_snapshot_totals(self.handle, snapshot, blob, len(blob), c, ws.c) != 0:
+            raise error_from(ws.c.error)
+        self.give(ws)
+        return [(c[i].digest, c[i].count) for i in range(shards)]
+
     def _shard_stats(self, shard: int, ws: Workspace) -> ShardStats:
         c = ffi.new("skv_shard_stats *")
         if lib.skv_shard_stats_read(self.handle, shard, c, ws.c) != 0:
@@ -99,6 +111,11 @@ def scan_expires(handle: Any) -> int:
 def snapshot_seqno(handle: Any) -> int:
     """Return the seqno that a snapshot shows."""
     return int(lib.skv_snapshot_seqno(handle))
+
+
+def snapshot_flushed(handle: Any) -> int:
+    """Return the seqno up to which the shards of a snapshot hold every record."""
+    return int(lib.skv_snapshot_flushed(handle))
 
 
 def hash64(data: bytes, seed: int = 0) -> int:

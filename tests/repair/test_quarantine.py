@@ -17,6 +17,13 @@ VICTIM = b"key 00123"
 HEAD_BYTES = 12  # between a key and its value in a shard
 
 
+def overwrite(path: Path, at: int, byte: int) -> None:
+    """Change a byte of a file that somebody may have open."""
+    with path.open("r+b") as file:
+        file.seek(at)
+        file.write(bytes([byte]))
+
+
 def spoil(copies: list[Path], key: bytes) -> None:
     """Turn over a bit of a record's value in the shard of each copy."""
     for path in copies:
@@ -24,9 +31,9 @@ def spoil(copies: list[Path], key: bytes) -> None:
         image = bytearray(file.read_bytes())
         at = image.find(key)
         while at >= 0:
-            image[at + len(key) + HEAD_BYTES + 1] ^= 4
+            place = at + len(key) + HEAD_BYTES + 1
+            overwrite(file, place, image[place] ^ 4)
             at = image.find(key, at + 1)
-        file.write_bytes(image)
 
 
 def spoil_logs(copies: list[Path], key: bytes, bit: int = 4) -> None:
@@ -36,9 +43,8 @@ def spoil_logs(copies: list[Path], key: bytes, bit: int = 4) -> None:
             image = bytearray(file.read_bytes())
             at = image.find(key)
             while at >= 0:
-                image[at] ^= bit
+                overwrite(file, at, image[at] ^ bit)
                 at = image.find(key, at + 1)
-            file.write_bytes(image)
 
 
 def refused(store: shardkv.Store, key: bytes) -> bool:

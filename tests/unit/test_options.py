@@ -38,6 +38,7 @@ OUT_OF_RANGE: list[dict[str, Any]] = [
     {"segment_bytes": (65536, (1 << 31) + 4096)},
     *({"map_bytes": n} for n in (-1, 0, (1 << 46) + 1)),
     *({"lock_stripes": n} for n in (-1, 0, (1 << 20) + 1)),
+    *({"scrub_bytes_per_s": n} for n in (-1, (1 << 46) + 1)),
 ]
 
 WRONG_TYPE: list[dict[str, Any]] = [
@@ -58,6 +59,7 @@ WRONG_TYPE: list[dict[str, Any]] = [
     {"segment_bytes": (None, None)},
     *({"map_bytes": n} for n in (True, 1e9, "1G")),
     *({"lock_stripes": n} for n in (True, 1.0, "8")),
+    *({"scrub_bytes_per_s": n} for n in (True, 1e6, "1 MB")),
 ]
 
 EDGES: list[dict[str, Any]] = [
@@ -75,6 +77,9 @@ EDGES: list[dict[str, Any]] = [
     {"shards": 2, "ack": "memory"},
     {"shards": 2, "lock_stripes": 1},
     {"shards": 2, "lock_stripes": 1 << 20},
+    {"shards": 2, "scrub_bytes_per_s": 0},
+    {"shards": 2, "scrub_bytes_per_s": 1},
+    {"shards": 2, "scrub_bytes_per_s": 1 << 46},
 ]
 
 
