@@ -6,6 +6,7 @@
 
 /* Pages a unit may make dirty: LMDB holds them in memory until the commit, and one sync carries them. */
 #define UNIT_PAGES 16384
+#define OWN_PAGES 16 /* for a commit of the shard's own record alone */
 #define UNIT_BYTES ((uint64_t)64 << 20)
 #define RESOLVE_AT_ONCE 256
 #define LONG_LOG_BUDGETS 3
@@ -136,7 +137,7 @@ static skv_code begin_applying(skv_lane *lane, skv_error *err)
 
 typedef struct {
     uint32_t records; /* that may go into one unit: as many as make UNIT_PAGES dirty, judged by how densely they fall */
-    uint64_t space;   /* disk space that a unit is likely to take; what it needs beyond, LMDB allocates as it goes */
+    uint64_t pages;   /* that a unit is likely to take; what it needs beyond, LMDB allocates as it goes */
 } unit_plan;
 
 static unit_plan plan_units(skv_lane *lane, uint32_t count)
@@ -149,8 +150,8 @@ static unit_plan plan_units(skv_lane *lane, uint32_t count)
     skv_shard_measure(lane->shard, &records, &file_bytes, &leaf_pages);
     per_page = leaf_pages && count > leaf_pages ? count / leaf_pages : 1;
     plan.records = leaf_pages && UNIT_PAGES * per_page < count ? (uint32_t)(UNIT_PAGES * per_page) : count;
-    pages = 16 + bytes / (SKV_PAGE_BYTES / 2) + (count < leaf_pages ? count : leaf_pages);
-    plan.space = (pages < UNIT_PAGES ? pages : UNIT_PAGES) * SKV_PAGE_BYTES;
+    pages = OWN_PAGES + bytes * 3 / 2 / SKV_PAGE_BYTES + (count < leaf_pages ? count : leaf_pages);
+    plan.pages = pages < UNIT_PAGES ? pages : UNIT_PAGES;
     return plan;
 }
 
@@ -159,7 +160,7 @@ static skv_code apply_unit(skv_parts *parts, skv_shard *shard, const skv_run *ru
                            skv_error *err)
 {
     uint64_t bytes = 0;
-    skv_code code = skv_shard_reserve(shard, plan.space, err);
+    skv_code code = skv_shard_reserve(shard, *at < run->count ? plan.pages : OWN_PAGES, err);
     if (code == SKV_OK)
         code = skv_shard_apply_begin(shard, err);
     for (uint32_t done = 0; code == SKV_OK && *at < run->count && done < plan.records && bytes < UNIT_BYTES; done++, ++*at) {
@@ -190,13 +191,16 @@ static skv_code apply_run(skv_parts *parts, skv_lane *lane, const skv_run *run, 
     skv_code code = SKV_OK;
     unit_plan plan = plan_units(lane, run->count);
     uint32_t at = 0;
-    while (code == SKV_OK && at < run->count) {
+    bool done = false;
+    while (code == SKV_OK && !done) {
         uint64_t began = skv_now_ns();
         uint32_t from = at;
+        /* The last commit is one of its own, with no record: LMDB uses a page again two commits after it was freed. */
+        bool last = at == run->count;
         code = apply_unit(parts, lane->shard, run, plan, &at, err);
         if (code == SKV_OK)
-            code = skv_shard_apply_commit(
-                lane->shard, at == run->count ? lane->sealed_seqno : skv_shard_applied(lane->shard), err);
+            code = skv_shard_apply_commit(lane->shard, last ? lane->sealed_seqno : skv_shard_applied(lane->shard), err);
+        done = last && code == SKV_OK;
         if (code == SKV_BUSY) { /* the map is full */
             at = from;
             code = skv_shard_grow(lane->shard, err);

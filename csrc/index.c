@@ -25,13 +25,22 @@ void skv_index_keep(skv_index *index)
     atomic_fetch_add(&index->references, 1);
 }
 
+static void free_table(skv_index *index, skv_table *table)
+{
+    if (table->room)
+        index->room_bytes -= skv_room_leave(table->room);
+    else
+        skv_release(table->entries);
+}
+
 void skv_index_release(skv_index *index)
 {
     if (!index || atomic_fetch_sub(&index->references, 1) != 1)
         return;
     for (int i = 0; i < SKV_INDEX_TABLES; i++)
-        skv_release(index->tables[i].entries);
-    skv_release(index->older.entries);
+        free_table(index, &index->tables[i]);
+    free_table(index, &index->older);
+    (void)skv_room_leave(index->room);
     skv_index_drop_order(index);
     skv_release(index);
 }
@@ -70,36 +79,90 @@ static void place(skv_table *table, skv_entry entry)
     table->entries[at] = entry;
 }
 
-static skv_code grow(skv_table *old)
+/* Put the entries into larger memory. */
+static void move(skv_index *index, skv_table *table, skv_table larger)
 {
-    skv_table larger = *old;
-    larger.capacity = old->capacity < FIRST_CAPACITY ? FIRST_CAPACITY : old->capacity + old->capacity / 2;
-    larger.entries = skv_alloc(larger.capacity * sizeof larger.entries[0]);
-    if (!larger.entries)
+    for (uint32_t i = 0; i < table->capacity; i++)
+        if (table->entries[i].bits)
+            place(&larger, table->entries[i]);
+    larger.used = table->used;
+    larger.reserved = table->reserved;
+    larger.unknown = table->unknown;
+    free_table(index, table);
+    *table = larger;
+}
+
+/* A newest room for tables of that capacity, into which all of them move. */
+static skv_code make_room(skv_index *index, uint32_t capacity)
+{
+    skv_room *room = skv_room_create(SKV_INDEX_TABLES, capacity);
+    if (!room)
         return SKV_NO_MEMORY;
-    for (uint32_t i = 0; i < old->capacity; i++)
-        if (old->entries[i].bits)
-            place(&larger, old->entries[i]);
-    skv_release(old->entries);
-    *old = larger;
+    index->room_bytes += room->bytes;
+    index->room_bytes -= skv_room_leave(index->room);
+    index->room = room;
+    index->unmoved = SKV_INDEX_TABLES;
     return SKV_OK;
 }
 
-static skv_code reserve_one(skv_table *table)
+static void move_into_room(skv_index *index, skv_table *table)
+{
+    skv_room *room = index->room;
+    size_t from = (size_t)(table - index->tables) * room->capacity;
+    room->users++;
+    move(index, table, (skv_table){.room = room, .entries = room->entries + from, .capacity = room->capacity});
+}
+
+/* One at a time, so that no insert waits for all. */
+static void move_next(skv_index *index)
+{
+    skv_table *table = &index->tables[--index->unmoved];
+    if (table->capacity < index->room->capacity)
+        move_into_room(index, table);
+}
+
+static skv_code grow(skv_index *index, skv_table *table)
+{
+    uint32_t capacity = table->capacity < FIRST_CAPACITY ? FIRST_CAPACITY : table->capacity + table->capacity / 2;
+    skv_table larger = {.capacity = capacity};
+    if (table != &index->older && skv_room_pays(SKV_INDEX_TABLES, capacity)) {
+        if ((!index->room || index->room->capacity < capacity) && make_room(index, capacity) != SKV_OK)
+            return SKV_NO_MEMORY;
+        move_into_room(index, table);
+        return SKV_OK;
+    }
+    larger.entries = skv_alloc(capacity * sizeof larger.entries[0]);
+    if (!larger.entries)
+        return SKV_NO_MEMORY;
+    move(index, table, larger);
+    return SKV_OK;
+}
+
+static skv_code reserve_one(skv_index *index, skv_table *table)
 {
     /* Three quarters at most, and always one free entry, at which a search ends. */
     while (4 * ((uint64_t)table->used + table->reserved + 1) > 3 * (uint64_t)table->capacity)
-        if (grow(table) != SKV_OK)
+        if (grow(index, table) != SKV_OK)
             return SKV_NO_MEMORY;
     table->reserved++;
     return SKV_OK;
 }
 
+void skv_index_prepare(skv_index *index, uint64_t keys)
+{
+    uint64_t capacity = keys / SKV_INDEX_TABLES * 3 / 2;
+    if (capacity < UINT32_MAX && skv_room_pays(SKV_INDEX_TABLES, (uint32_t)capacity))
+        (void)make_room(index, (uint32_t)capacity); /* without it they grow in steps */
+}
+
 skv_code skv_index_reserve(skv_index *index, uint64_t key_hash, uint64_t kept_seqno)
 {
-    skv_code code = reserve_one(table_of(index, key_hash));
+    skv_code code;
+    if (index->unmoved)
+        move_next(index);
+    code = reserve_one(index, table_of(index, key_hash));
     if (code == SKV_OK && kept_seqno) {
-        code = reserve_one(&index->older);
+        code = reserve_one(index, &index->older);
         if (code != SKV_OK)
             table_of(index, key_hash)->reserved--;
     }
@@ -243,10 +306,11 @@ bool skv_index_find(const skv_index *index, skv_key key, uint64_t upto, skv_posi
 skv_index_size skv_index_measure(const skv_index *index)
 {
     skv_index_size size = index->size;
-    size.heap_bytes = sizeof *index + index->older.capacity * sizeof(skv_entry) +
+    size.heap_bytes = sizeof *index + index->room_bytes + index->older.capacity * sizeof(skv_entry) +
                       index->pending_capacity * sizeof(skv_position);
     for (int i = 0; i < SKV_INDEX_TABLES; i++)
-        size.heap_bytes += index->tables[i].capacity * sizeof(skv_entry);
+        if (!index->tables[i].room)
+            size.heap_bytes += index->tables[i].capacity * sizeof(skv_entry);
     for (uint32_t i = 0; i < index->run_count; i++)
         size.heap_bytes += index->runs[i]->count * sizeof(skv_position);
     return size;

@@ -27,6 +27,8 @@ void skv_index_keep(skv_index *index);
 /* Frees the index with its last reference. */
 void skv_index_release(skv_index *index);
 
+/* So many keys are likely to come: tables that grow become large enough for them at once. Memory is used as they come. */
+void skv_index_prepare(skv_index *index, uint64_t keys);
 /* Make sure that one more insert of this hash cannot fail; each reservation is used up by one insert or given back.
  * kept_seqno: a replaced record with a seqno up to it is kept findable, because a snapshot may need it; 0: none. */
 skv_code skv_index_reserve(skv_index *index, uint64_t key_hash, uint64_t kept_seqno);

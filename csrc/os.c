@@ -272,12 +272,13 @@ static void *map(void *at, size_t bytes, int flags, int fd, uint64_t offset)
     return found == -1 ? MAP_FAILED : (void *)found;
 }
 
-uint8_t *skv_os_map_memory(size_t bytes)
+uint8_t *skv_os_map_memory(size_t bytes, size_t huge)
 {
     void *at = map(NULL, bytes, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (at == MAP_FAILED)
         return NULL;
-    (void)madvise(at, bytes, MADV_HUGEPAGE);
+    if (huge)
+        (void)madvise(at, huge, MADV_HUGEPAGE);
     return at;
 }
 

@@ -53,8 +53,10 @@ skv_code skv_os_sync_dir(int dir, const char *name, skv_error *err);
  * A file system that cannot do it is fine. */
 skv_code skv_os_reserve(int fd, const char *name, uint64_t bytes, skv_error *err);
 
-/* Zeroed private memory, not yet backed by pages. owned: skv_os_unmap. NULL when memory is out. */
-uint8_t *skv_os_map_memory(size_t bytes);
+#define SKV_HUGE_BYTES ((size_t)2 << 20)
+/* Zeroed private memory, not yet backed by pages; in its first `huge` bytes these shall be huge ones, for which the kernel
+ * places it well when `bytes` is a multiple of SKV_HUGE_BYTES. owned: skv_os_unmap. NULL when memory is out. */
+uint8_t *skv_os_map_memory(size_t bytes, size_t huge);
 /* The file's bytes, read only. owned: skv_os_unmap. */
 skv_code skv_os_map_file(int fd, const char *name, size_t bytes, const uint8_t **out, skv_error *err);
 /* The file's bytes will be read soon: let the kernel begin. It may decline. */

@@ -3,20 +3,22 @@
 
 #include "hash.h"
 
-/* A record enters the index this many records after the line that it needs there was asked for: each is a miss. */
+/* A record stands in line twice, each time for the memory that its next step needs: first for its part of the ring, then,
+ * once its lane is known, for its part of the index. Each is a cache miss; so many of them are under way at once. */
 #define AHEAD 16
+#define LINE (2 * AHEAD)
 
 typedef struct {
     skv_position position;
     skv_record record;
-    uint64_t hash;
-    skv_lane *lane;
+    skv_key key;
+    skv_lane *lane; /* NULL: not known yet */
 } waiting;
 
 typedef struct {
     skv_parts *parts;
     uint64_t replayed;
-    waiting line[AHEAD]; /* from first on, count of them */
+    waiting line[LINE]; /* from first on, count of them */
     unsigned first, count;
 } replaying;
 
@@ -30,16 +32,31 @@ static uint64_t newest_applied(const skv_parts *parts)
     return newest;
 }
 
-/* The first in line. Nobody else is there yet: no lock is needed. */
+static waiting *in_line(replaying *replay, unsigned place)
+{
+    return &replay->line[(replay->first + place) % LINE];
+}
+
+static void find_lane(const replaying *replay, waiting *next)
+{
+    next->lane = skv_parts_lane(replay->parts, next->key);
+    skv_index_prefetch(next->lane->active, next->key.hash);
+}
+
+/* The first in line, unless its shard has it already. Nobody else is there yet: no lock is needed. */
 static skv_code enter_first(replaying *replay, skv_error *err)
 {
-    const waiting *first = &replay->line[replay->first];
-    if (skv_index_reserve(first->lane->active, first->hash, 0) != SKV_OK)
-        return skv_fail(err, SKV_NO_MEMORY, "out of memory: cannot index the log");
-    skv_index_insert(first->lane->active, first->hash, first->position, &first->record, 0);
-    skv_pressure_add(&replay->parts->pressure, skv_record_bytes(&first->record));
-    replay->first = (replay->first + 1) % AHEAD;
+    waiting *first = in_line(replay, 0);
+    if (!first->lane)
+        find_lane(replay, first);
+    replay->first = (replay->first + 1) % LINE;
     replay->count--;
+    if (first->record.seqno <= skv_shard_applied(first->lane->shard))
+        return SKV_OK;
+    if (skv_index_reserve(first->lane->active, first->key.hash, 0) != SKV_OK)
+        return skv_fail(err, SKV_NO_MEMORY, "out of memory: cannot index the log");
+    skv_index_insert(first->lane->active, first->key.hash, first->position, &first->record, 0);
+    skv_pressure_add(&replay->parts->pressure, skv_record_bytes(&first->record));
     replay->replayed++;
     return SKV_OK;
 }
@@ -54,13 +71,12 @@ static skv_code enter_all(replaying *replay, skv_error *err)
 
 static skv_code enter(replaying *replay, skv_position position, const skv_record *record, skv_error *err)
 {
-    skv_key key = skv_key_of(record->key);
-    skv_lane *lane = skv_parts_lane(replay->parts, key);
-    if (record->seqno <= skv_shard_applied(lane->shard))
-        return SKV_OK;
-    skv_index_prefetch(lane->active, key.hash);
-    replay->line[(replay->first + replay->count++) % AHEAD] = (waiting){position, *record, key.hash, lane};
-    return replay->count < AHEAD ? SKV_OK : enter_first(replay, err);
+    waiting *last = in_line(replay, replay->count++);
+    *last = (waiting){position, *record, skv_key_of(record->key), NULL};
+    skv_ring_prefetch(replay->parts->ring, last->key.hash);
+    if (replay->count > AHEAD)
+        find_lane(replay, in_line(replay, replay->count - 1 - AHEAD));
+    return replay->count < LINE ? SKV_OK : enter_first(replay, err);
 }
 
 static skv_code index_record(void *context, skv_position position, const skv_record *record, skv_error *err)
@@ -113,6 +129,17 @@ static skv_code secure_shards(skv_parts *parts, skv_error *err)
     return code;
 }
 
+/* Each lane gets its share of what no shard has yet. */
+static void prepare_lanes(skv_parts *parts, const skv_log_found_tail *tail)
+{
+    for (uint32_t i = 0; i < parts->lane_count; i++) {
+        uint64_t applied = skv_shard_applied(parts->lanes[i].shard);
+        uint64_t from = applied >= tail->first_seqno ? applied + 1 : tail->first_seqno;
+        if (from <= tail->last_seqno)
+            skv_index_prepare(parts->lanes[i].active, (tail->last_seqno - from + 1) / parts->lane_count);
+    }
+}
+
 skv_code skv_replay(skv_parts *parts, uint64_t *replayed, skv_error *err)
 {
     replaying replay = {.parts = parts};
@@ -122,8 +149,10 @@ skv_code skv_replay(skv_parts *parts, uint64_t *replayed, skv_error *err)
         code = refuse_older_shards(parts, tail.applied_sum, err);
     if (code == SKV_OK && !tail.closed)
         code = secure_shards(parts, err);
-    if (code == SKV_OK)
+    if (code == SKV_OK) {
+        prepare_lanes(parts, &tail);
         code = skv_log_visit_records(parts->log, 0, tail.proven_seqno, index_record, &replay, err);
+    }
     if (code == SKV_OK)
         code = enter_all(&replay, err);
     if (code == SKV_OK)

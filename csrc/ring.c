@@ -158,6 +158,11 @@ static uint32_t search(const skv_ring *ring, uint64_t key_hash)
     return ring->owners[at];
 }
 
+void skv_ring_prefetch(const skv_ring *ring, uint64_t key_hash)
+{
+    __builtin_prefetch(&ring->cells[key_hash >> ring->shift]);
+}
+
 uint32_t skv_ring_route(const skv_ring *ring, uint64_t key_hash)
 {
     const cell *here = &ring->cells[key_hash >> ring->shift];

@@ -118,7 +118,7 @@ skv_code skv_segment_prepare(skv_segment *segment, skv_error *err)
     skv_code code = skv_os_random(&segment->header.salt, sizeof segment->header.salt, err);
     if (code != SKV_OK)
         return code;
-    segment->base = skv_os_map_memory((size_t)segment->header.file_bytes);
+    segment->base = skv_os_map_memory((size_t)segment->header.file_bytes, (size_t)segment->header.file_bytes);
     if (!segment->base)
         return skv_fail(err, SKV_NO_MEMORY, "out of memory: no address range for a log segment");
     segment->end = segment->sealed = segment->durable = SKV_SEGMENT_FRAMES;

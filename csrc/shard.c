@@ -11,6 +11,7 @@
 #define READERS_MAX 4096
 #define GROW_WAIT_NS SKV_NS_PER_S
 #define DATA_DBI 1 /* the main database: lmdb.h gives it this handle */
+#define FREE_LISTS 0 /* handle of the pages that commits have freed: txn id to a count and so many page numbers */
 
 const uint8_t skv_shard_meta_key[SKV_SHARD_META_KEY_BYTES]; /* zeros: longer than any key of a user */
 
@@ -95,7 +96,7 @@ skv_code skv_shard_read_meta(skv_shard *shard, MDB_txn *txn, skv_shard_meta *out
  * page is to blame. */
 static skv_code fail_to_open(skv_shard *shard, const skv_shard_place *place, int rc, skv_error *err)
 {
-    uint8_t *room = rc == ENOMEM ? skv_os_map_memory((size_t)place->map_bytes) : NULL;
+    uint8_t *room = rc == ENOMEM ? skv_os_map_memory((size_t)place->map_bytes, 0) : NULL;
     if (!room)
         return skv_shard_fail(shard, rc, "open the environment", err);
     skv_os_unmap(room, (size_t)place->map_bytes);
@@ -239,13 +240,38 @@ skv_code skv_shard_sync(skv_shard *shard, skv_error *err)
     return skv_os_sync(shard->fd, shard->name, err);
 }
 
-skv_code skv_shard_reserve(skv_shard *shard, uint64_t bytes, skv_error *err)
+/* Pages that the next write transaction finds free, as LMDB lists them: those of every commit but the newest. */
+static skv_code count_free(skv_shard *shard, MDB_txn *txn, uint64_t *pages, skv_error *err)
 {
+    MDB_cursor *cursor;
+    MDB_val id, list;
+    int rc = shard->lmdb->cursor_open(txn, FREE_LISTS, &cursor);
+    if (rc != 0)
+        return skv_shard_fail(shard, rc, "read the lists of free pages", err);
+    while ((rc = shard->lmdb->cursor_get(cursor, &id, &list, MDB_NEXT)) == 0)
+        if (skv_load64(id.mv_data) < shard->lmdb->txn_id(txn))
+            *pages += skv_load64(list.mv_data);
+    shard->lmdb->cursor_close(cursor);
+    return rc == MDB_NOTFOUND ? SKV_OK : skv_shard_fail(shard, rc, "read the lists of free pages", err);
+}
+
+skv_code skv_shard_reserve(skv_shard *shard, uint64_t pages, skv_error *err)
+{
+    skv_shard_txn *txn;
     MDB_envinfo info;
-    int rc = shard->lmdb->env_info(shard->env, &info);
+    uint64_t free = 0;
+    skv_code code = skv_shard_read_begin(shard, &txn, err);
+    int rc;
+    if (code != SKV_OK)
+        return code;
+    code = count_free(shard, (MDB_txn *)txn, &free, err);
+    rc = shard->lmdb->env_info(shard->env, &info);
+    skv_shard_read_end(shard, txn);
     if (rc != 0)
         return skv_shard_fail(shard, rc, "read the size", err);
-    return skv_os_reserve(shard->fd, shard->name, (info.me_last_pgno + 1) * SKV_PAGE_BYTES + bytes, err);
+    if (code != SKV_OK || pages <= free)
+        return code;
+    return skv_os_reserve(shard->fd, shard->name, (info.me_last_pgno + 1 + pages - free) * SKV_PAGE_BYTES, err);
 }
 
 /* -- looking -------------------------------------------------------------------------------------------------------- */

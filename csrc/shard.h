@@ -79,8 +79,8 @@ void skv_shard_forget_guests(skv_shard *shard);
 skv_code skv_shard_grow(skv_shard *shard, skv_error *err);
 /* Make durable what a killed process may have left in the page cache: its last meta page. */
 skv_code skv_shard_sync(skv_shard *shard, skv_error *err);
-/* Allocate disk space for `bytes` more, so that a full disk is met before a commit, not in it. */
-skv_code skv_shard_reserve(skv_shard *shard, uint64_t bytes, skv_error *err);
+/* Allocate disk space for so many pages, as far as none are free, so that a full disk is met before a commit, not in it. */
+skv_code skv_shard_reserve(skv_shard *shard, uint64_t pages, skv_error *err);
 
 /* -- copying and checking -- */
 

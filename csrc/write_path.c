@@ -48,12 +48,15 @@ static size_t prepare(skv_parts *parts, const skv_write *write)
     uint64_t now_ms = 0;
     for (uint32_t i = 0; i < write->count; i++) {
         skv_write_op *op = &write->ops[i];
-        skv_key key = skv_key_of(op->record.key);
+        op->key_hash = skv_key_of(op->record.key).hash;
+        skv_ring_prefetch(parts->ring, op->key_hash);
+    }
+    for (uint32_t i = 0; i < write->count; i++) {
+        skv_write_op *op = &write->ops[i];
         if (write->ack == SKV_ACK_MEMORY)
             op->record.flags |= SKV_RECORD_MEMORY_ACK;
         set_expiry(&parts->clock, &now_ms, op);
-        op->key_hash = key.hash;
-        op->lane = skv_parts_lane(parts, key);
+        op->lane = skv_parts_lane(parts, (skv_key){op->record.key, op->key_hash});
         bytes += skv_record_bytes(&op->record);
     }
     if (write->conditions)

@@ -167,7 +167,7 @@ static void test_memory_becomes_the_files_pages_at_the_same_address(void)
 {
     int dir = scratch_make(PLACE), fd = make_file(dir);
     skv_error err = {0};
-    uint8_t data[8192], *memory = skv_os_map_memory(sizeof data);
+    uint8_t data[8192], *memory = skv_os_map_memory(sizeof data, 0);
     const uint8_t *mapped;
     CHECK(memory);
     fill(data, sizeof data);
@@ -179,7 +179,7 @@ static void test_memory_becomes_the_files_pages_at_the_same_address(void)
     skv_os_fail(1, SKV_FAULT_ERROR, ENOMEM, 1);
     CHECK(!skv_os_remap(memory + 4096, 4096, fd, 4096));
     CHECK_EQ(memory[4096], 1);
-    CHECK(!skv_os_map_memory(4096));
+    CHECK(!skv_os_map_memory(4096, 0));
     CHECK_EQ(skv_os_map_file(fd, NAME, sizeof data, &mapped, &err), SKV_NO_MEMORY);
     skv_os_fail(0, SKV_FAULT_NONE, 0, 0);
     CHECK_OK(skv_os_map_file(fd, NAME, sizeof data, &mapped, &err), &err);

@@ -19,7 +19,7 @@ LEVELS = {
         log_retire log_copy log_cursor log_frames log_remains remnants mark manifest origin pressure admission
         shard shard_state shard_read shard_apply shard_copy shard_pages
         acks""",
-    "parts that point into the log": "run index index_state index_order index_count",
+    "parts that point into the log": "run index index_state index_room index_order index_count",
     "parts made of parts": "lane",
     "what a path is handed": "parts",
     "what a path asks": "condition",

@@ -53,3 +53,35 @@ def test_a_segment_is_used_again_and_keeps_its_size(tmp_path: Path) -> None:
     assert written > 15 * MIB
     assert len(seen) < written / MIB / 2, "files were made anew instead of used again"
     assert all(path.stat().st_size == MIB for path in segments(tmp_path / "store"))
+
+
+def test_segments_are_cut_by_the_budget(tmp_path: Path) -> None:
+    """The log is about as large as the budget, and comes and goes in whole segments."""
+    for budget, largest in (
+        (MIB, 4 * MIB),
+        (96 * MIB, 4 * MIB),
+        (256 * MIB, 16 * MIB),
+        (4 << 30, 64 * MIB),
+    ):
+        with shardkv.open(tmp_path / str(budget), shards=1, unflushed_bytes=budget) as store:
+            assert store._engine.options.segment_bytes == (4 * MIB, largest)
+        with shardkv.open(tmp_path / str(budget)) as store:
+            assert store._engine.options.segment_bytes == (4 * MIB, largest), (
+                "the store knows its budget"
+            )
+    with shardkv.open(tmp_path / "asked", shards=1, **SMALL) as store:
+        assert store._engine.options.segment_bytes == (MIB, MIB)
+
+
+def test_a_flush_finds_the_pages_that_the_one_before_has_freed(tmp_path: Path) -> None:
+    """Every flush writes all leaves anew; two states of them are kept, not three."""
+    keys = [b"%06d" % number for number in range(20_000)]
+    with shardkv.open(tmp_path / "store", shards=1) as store:
+        for generation in range(6):
+            store.put_many(dict.fromkeys(keys, b"%d" % generation * 100))
+            store.flush()
+            if generation == 0:
+                first = store.stats().shards[0].file_bytes
+        assert store.stats().shards[0].file_bytes < 2.5 * first
+        used = blocks(next((tmp_path / "store" / "shards").rglob("data.mdb")))
+        assert used < 4 * first, "no space was reserved beside pages that are free"
