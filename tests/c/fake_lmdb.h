@@ -1,0 +1,21 @@
+/* An LMDB in memory, as far as shards need one that is written, committed and looked at again. An environment lasts as long as its
+ * (empty) data file does. */
+#ifndef FAKE_LMDB_H
+#define FAKE_LMDB_H
+
+#include "lmdb_api.h"
+#include "record.h"
+
+extern const skv_lmdb fake_lmdb;
+
+/* What the environment at this path has of a key, committed; false: nothing. */
+bool fake_lmdb_find(const char *path, skv_slice key, skv_record *out);
+/* Its keys, the shard's own record among them. */
+size_t fake_lmdb_count(const char *path);
+/* The n-th beginning, write or commit from now fails with EIO; 0: none. */
+void fake_lmdb_fail(long nth);
+long fake_lmdb_calls(void);
+/* Forget all environments. */
+void fake_lmdb_clear(void);
+
+#endif

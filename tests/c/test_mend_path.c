@@ -1,0 +1,464 @@
+/* Mending one shard: of what is left of its copies and of the log, what its own sums prove, and what they do not is said. */
+#include "mend_path.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "check.h"
+#include "fake_lmdb.h"
+#include "hash.h"
+#include "memory.h"
+#include "pages.h"
+#include "scratch.h"
+
+#define PLACE "mend"
+#define SHARD PLACE "/shards/0000"
+#define COPIES 3
+#define LOG_BYTES 8192
+
+/* A record, as "a1": its key and its seqno, of which its value tells. "a1!" fails its checksum, "-a1" is a delete. */
+typedef struct {
+    char key;
+    uint64_t seqno;
+    bool spoilt, deletes;
+} fact;
+
+/* The next of "a1 b2 c3"; false: there is none. */
+static bool next_fact(const char **facts, fact *out)
+{
+    char *end;
+    while (**facts == ' ')
+        ++*facts;
+    if (!**facts)
+        return false;
+    out->deletes = **facts == '-';
+    *facts += out->deletes;
+    out->key = **facts;
+    out->seqno = strtoull(*facts + 1, &end, 10);
+    out->spoilt = *end == '!';
+    *facts = end + out->spoilt;
+    return true;
+}
+
+typedef struct {
+    int dir;
+    pages_file files[COPIES];
+    skv_mend_view views[SKV_MEND_VIEWS_MAX];
+    skv_mend_shard shard;
+    skv_mend_plan plan;
+    uint8_t log[LOG_BYTES];
+    size_t log_end;
+    skv_remnant runs[64];
+    skv_log_remains remains;
+    skv_remnants together;
+    skv_ring *ring;
+    skv_mend_result made;
+} world;
+
+static world *begin(void)
+{
+    world *at = calloc(1, sizeof *at);
+    skv_error err = {0};
+    CHECK(at);
+    at->dir = scratch_make(PLACE);
+    CHECK_EQ(mkdirat(at->dir, "shards", 0700), 0);
+    CHECK_EQ(mkdirat(at->dir, "shards/0000", 0700), 0);
+    CHECK_OK(skv_ring_create(NULL, 1, &at->ring, &err), &err);
+    at->shard.views = at->views;
+    at->remains.runs = at->runs;
+    at->plan = (skv_mend_plan){.lmdb = &fake_lmdb, .ring = at->ring, .log = &at->together, .dir = at->dir, .path = PLACE,
+                               .store_id = "a store for test", .map_bytes = 1 << 20};
+    return at;
+}
+
+static void end(world *at)
+{
+    for (int i = 0; i < COPIES; i++)
+        skv_pages_free(at->shard.pages[i]);
+    skv_remnants_free(&at->together);
+    skv_ring_free(at->ring);
+    scratch_remove(at->dir, PLACE);
+    fake_lmdb_clear();
+    free(at);
+}
+
+static skv_record record_of(const fact *from, char value[32])
+{
+    int bytes = snprintf(value, 32, "of %llu", (unsigned long long)from->seqno);
+    return (skv_record){.key = skv_slice_at(&from->key, 1),
+                        .value = from->deletes ? (skv_slice){NULL, 0} : skv_slice_at(value, (size_t)bytes),
+                        .seqno = from->seqno,
+                        .flags = from->deletes ? SKV_RECORD_DELETE : 0};
+}
+
+/* The sum of what is right. */
+static skv_shard_sum sum_of(const char *facts)
+{
+    skv_shard_sum sum = {0};
+    for (fact is; next_fact(&facts, &is); sum.count++) {
+        uint8_t bytes[128];
+        char value[32];
+        skv_record record = record_of(&is, value);
+        (void)skv_record_encode(bytes, &record);
+        sum.digest += skv_record_digest(&record);
+    }
+    return sum;
+}
+
+/* A copy of the shard that has these facts, and says that it has applied so much, which adds up to `right`; NULL: it says nothing. */
+static void add_copy(world *at, uint32_t copy, const char *facts, uint64_t applied, const char *right)
+{
+    static const pages_tree none = {.root = PAGES_NONE};
+    pages_file *file = &at->files[copy];
+    uint64_t leaf;
+    char name[16];
+    skv_error err = {0};
+    skv_pages *pages;
+    pages_begin(file);
+    leaf = pages_add(file, PAGES_LEAF);
+    if (right) {
+        skv_shard_claim claim = {.store_id = "a store for test", .applied_seqno = applied, .all = sum_of(right)};
+        pages_put_claim(file, leaf, &claim);
+    }
+    for (fact is; next_fact(&facts, &is);) {
+        char value[32];
+        skv_record record = record_of(&is, value);
+        pages_put_record(file, leaf, &record);
+        if (is.spoilt) /* the last byte of the value, which stands where the page's content begins */
+            file->bytes[leaf][skv_load16(file->bytes[leaf] + 14) + 8 + 1 + SKV_STORED_HEADER_BYTES + 3] ^= 1;
+    }
+    pages_meta(file, 0, 1, none, (pages_tree){.leaves = 1, .root = leaf});
+    CHECK(snprintf(name, sizeof name, "copy %u", copy) > 0);
+    pages_write(file, at->dir, name);
+    CHECK_OK(skv_pages_open(at->dir, name, &pages, &err), &err);
+    CHECK_OK(skv_mend_look(&at->plan, 0, pages, copy, &at->shard, &err), &err);
+}
+
+/* What is left of the log: each record a run of its own. */
+static void add_log(world *at, const char *facts)
+{
+    for (fact is; next_fact(&facts, &is);) {
+        char value[32];
+        skv_record record = record_of(&is, value);
+        uint8_t *to = at->log + at->log_end;
+        CHECK(at->log_end + skv_record_bytes(&record) <= LOG_BYTES && at->remains.count < 64);
+        at->log_end += skv_record_encode(to, &record);
+        at->runs[at->remains.count++] = (skv_remnant){is.seqno, is.seqno, to, SKV_REMNANT_FRAME, true};
+        at->plan.last_seqno = is.seqno;
+    }
+}
+
+static skv_code make(world *at, bool complete, skv_error *err)
+{
+    skv_remnants_part part = {&at->remains, UINT64_MAX};
+    skv_remnants_free(&at->together);
+    CHECK_OK(skv_remnants_gather(&part, 1, &at->together, err), err);
+    return skv_mend_make(&at->plan, 0, &at->shard, complete, &at->made, err);
+}
+
+/* The new shard has these and nothing else, and says that it has all of the log. */
+static void check_shard(const world *at, const char *facts)
+{
+    size_t count = 1; /* its own record */
+    skv_error err = {0};
+    skv_shard *shard;
+    skv_shard_place place = {.lmdb = &fake_lmdb, .path = SHARD, .map_bytes = 1 << 20, .store_id = "a store for test"};
+    for (fact is; next_fact(&facts, &is); count++) {
+        skv_record found;
+        CHECK(fake_lmdb_find(SHARD, skv_slice_at(&is.key, 1), &found));
+        CHECK_EQ(found.seqno, is.seqno);
+        CHECK(skv_record_verify(&found));
+    }
+    CHECK_EQ(fake_lmdb_count(SHARD), count);
+    CHECK_OK(skv_shard_open(&place, false, &shard, &err), &err);
+    CHECK_EQ(skv_shard_applied(shard), at->plan.last_seqno);
+    skv_shard_free(shard);
+}
+
+static void check_made(world *at, bool complete, skv_mend_verdict verdict, const char *facts)
+{
+    skv_error err = {0};
+    CHECK_OK(make(at, complete, &err), &err);
+    CHECK_EQ(at->made.verdict, verdict);
+    check_shard(at, facts);
+}
+
+static void test_a_whole_copy_and_the_log_behind_it_are_the_shard(void)
+{
+    static const char has[] = "a1 b2 c3";
+    static const char log[] = "a4 -b5 d6";
+    static const char right[] = "a4 c3 d6";
+    world *at = begin();
+    add_copy(at, 0, has, 3, has);
+    add_log(at, log);
+    CHECK_EQ(at->shard.count, 1); /* one look was enough */
+    check_made(at, true, SKV_MEND_WHOLE, right);
+    CHECK_EQ(at->made.from_seqno, 3);
+    CHECK(skv_mend_whole(at->made.view));
+    end(at);
+}
+
+static void test_copies_with_different_spoilt_records_are_whole_together(void)
+{
+    static const char one[] = "a1 b2! c3";
+    static const char other[] = "a1! b2 c3";
+    static const char right[] = "a1 b2 c3";
+    world *at = begin();
+    add_copy(at, 0, one, 3, right);
+    add_copy(at, 1, other, 3, right);
+    CHECK(!skv_mend_newest(&at->shard, true));
+    CHECK_EQ(skv_mend_newest(&at->shard, false)->upto, 3);
+    at->plan.last_seqno = 3;
+    check_made(at, false, SKV_MEND_WHOLE, right);
+    CHECK_EQ(at->made.sum.count, 3);
+    end(at);
+}
+
+/* The newest copy lost a page; an older one and the log since then have what was on it, and what was deleted meanwhile. */
+static void test_an_older_copy_is_rolled_forward_by_the_log(void)
+{
+    static const char older[] = "a1 b2 c3";
+    static const char log[] = "b4 -c5 d6 e7";
+    static const char newer[] = "a1"; /* at 6; b and d are lost */
+    static const char at_six[] = "a1 b4 d6";
+    static const char right[] = "a1 b4 d6 e7";
+    for (int order = 0; order < 2; order++) {
+        world *at = begin();
+        add_copy(at, (uint32_t)order, newer, 6, at_six);
+        add_copy(at, (uint32_t)(1 - order), older, 3, order ? older : right); /* whole, or lacking something itself */
+        add_log(at, log);
+        check_made(at, false, SKV_MEND_WHOLE, right);
+        CHECK_EQ(at->made.from_seqno, 6);
+        end(at);
+    }
+}
+
+static void test_an_older_record_never_replaces_a_newer_one(void)
+{
+    static const char newer[] = "a5 b4!";
+    static const char older[] = "a1 b4";
+    static const char right[] = "a5 b4";
+    for (uint32_t first = 0; first < 2; first++) {
+        world *at = begin();
+        add_copy(at, first, newer, 5, right);
+        add_copy(at, 1 - first, older, 4, right); /* it says what it does not have */
+        at->plan.last_seqno = 5;
+        check_made(at, false, SKV_MEND_WHOLE, right);
+        end(at);
+    }
+}
+
+/* What an old backup has of keys that were deleted since stays deleted, though no log tells of it any more. */
+static void test_an_old_backup_gives_back_spoilt_records_alone(void)
+{
+    static const char now[] = "a1 b2! d9";
+    static const char old[] = "a1 b2 c3 d4";
+    static const char right[] = "a1 b2 d9";
+    world *at = begin();
+    add_copy(at, 0, now, 9, right);
+    add_copy(at, 1, old, 4, old);
+    at->plan.last_seqno = 9;
+    check_made(at, false, SKV_MEND_WHOLE, right);
+    CHECK_EQ(at->made.from_seqno, 9);
+    end(at);
+}
+
+static void test_a_record_that_is_spoilt_everywhere_is_told_and_all_others_are_proven(void)
+{
+    static const char one[] = "a1 b2! c3!";
+    static const char other[] = "a1! b2! c3";
+    static const char right[] = "a1 b2 c3", left[] = "a1 c3";
+    world *at = begin();
+    uint32_t lost = 0;
+    add_copy(at, 0, one, 3, right);
+    add_copy(at, 1, other, 3, right);
+    at->plan.last_seqno = 3;
+    check_made(at, false, SKV_MEND_LOST, left);
+    for (uint32_t i = 0; i < at->made.view->spoilt_count; i++)
+        if (!at->made.view->spoilt[i].replaced) {
+            CHECK_EQ(at->made.view->spoilt[i].seqno, 2);
+            CHECK(at->made.view->spoilt[i].key.data[0] == 'b');
+            lost++;
+        }
+    CHECK_EQ(lost, 1);
+    end(at);
+}
+
+static void test_what_does_not_add_up_is_not_proven(void)
+{
+    static const char one[] = "a1", other[] = "b2";
+    static const char right[] = "a1 b2 c3", left[] = "a1 b2";
+    world *at = begin();
+    add_copy(at, 0, one, 3, right);
+    add_copy(at, 1, other, 3, right);
+    at->plan.last_seqno = 3;
+    check_made(at, false, SKV_MEND_UNPROVEN, left);
+    CHECK_EQ(at->made.view->claim.all.count, 3);
+    CHECK_EQ(at->made.sum.count, 2);
+    CHECK_EQ(at->made.from_seqno, 3);
+    end(at);
+}
+
+static void test_without_any_claim_all_there_is_is_put_together_and_nothing_is_proven(void)
+{
+    static const char has[] = "a1 b2";
+    static const char log[] = "a3 c4";
+    static const char all[] = "a3 b2 c4";
+    world *at = begin();
+    add_copy(at, 0, has, 0, NULL);
+    add_log(at, log);
+    CHECK(!skv_mend_newest(&at->shard, false));
+    check_made(at, false, SKV_MEND_UNPROVEN, all);
+    CHECK(!at->made.view);
+    CHECK_EQ(at->made.from_seqno, 4);
+    end(at);
+}
+
+/* The log misses something behind the whole copy, so what is newer is tried first; it proves nothing, and the whole one it is. */
+static void test_an_older_whole_copy_is_better_than_a_newer_one_that_is_not_proven(void)
+{
+    static const char older[] = "a1 b2", newer[] = "a6";
+    static const char at_six[] = "a6 b2 x4";
+    static const char right[] = "a6 b2";
+    world *at = begin();
+    add_copy(at, 0, newer, 6, at_six);
+    add_copy(at, 1, older, 2, older);
+    at->plan.last_seqno = 6;
+    check_made(at, false, SKV_MEND_WHOLE, right);
+    CHECK_EQ(at->made.from_seqno, 2); /* from there on the log is needed, and whoever asked knows what it lacks */
+    CHECK_EQ(skv_mend_newest(&at->shard, true)->upto, 2);
+    CHECK_EQ(skv_mend_newest(&at->shard, false)->upto, 6);
+    end(at);
+}
+
+static void test_another_shards_records_and_claim_count_for_nothing(void)
+{
+    char has[200] = "", here[200] = "";
+    world *at = begin();
+    skv_error err = {0};
+    int count = 0;
+    skv_ring_free(at->ring);
+    CHECK_OK(skv_ring_create(NULL, 2, &at->ring, &err), &err);
+    at->plan.ring = at->ring;
+    for (int i = 0; i < 26; i++) {
+        char key = (char)('a' + i), word[16];
+        CHECK(snprintf(word, sizeof word, "%c%d ", key, i + 1) > 0);
+        (void)strcat(has, word);
+        if (skv_ring_route(at->ring, skv_key_hash((const uint8_t *)&key, 1)) == 0) {
+            (void)strcat(here, word);
+            count++;
+        }
+    }
+    CHECK(count > 3 && count < 23);
+    add_copy(at, 0, has, 20, here);
+    add_log(at, has);
+    CHECK(skv_mend_whole(&at->shard.views[0]));
+    check_made(at, true, SKV_MEND_WHOLE, here);
+    at->shard.count = 0;
+    skv_pages_free(at->shard.pages[0]);
+    at->shard.pages[0] = NULL;
+    {
+        skv_pages *pages;
+        CHECK_OK(skv_pages_open(at->dir, "copy 0", &pages, &err), &err);
+        CHECK_OK(skv_mend_look(&at->plan, 1, pages, 0, &at->shard, &err), &err);
+        for (uint32_t i = 0; i < at->shard.count; i++)
+            CHECK(!at->shard.views[i].claims); /* it is shard 0's */
+    }
+    end(at);
+}
+
+static void test_more_spoilt_records_than_there_is_room_for_prove_nothing(void)
+{
+    for (int count = SKV_MEND_SPOILT_MAX; count <= SKV_MEND_SPOILT_MAX + 1; count++) {
+        world *at = begin();
+        char has[1000] = "", word[16];
+        for (int i = 0; i < count; i++) {
+            CHECK(snprintf(word, sizeof word, "%c%d! ", '0' + i, i + 1) > 0);
+            (void)strcat(has, word);
+        }
+        add_copy(at, 0, has, 100, has);
+        at->plan.last_seqno = 100;
+        check_made(at, false, count > SKV_MEND_SPOILT_MAX ? SKV_MEND_UNPROVEN : SKV_MEND_LOST, "");
+        CHECK_EQ(at->shard.views[0].spoilt_count, count);
+        end(at);
+    }
+}
+
+typedef struct {
+    uint64_t sum, count;
+} seqnos;
+
+static void note_seqno(void *context, uint64_t seqno)
+{
+    seqnos *out = context;
+    out->sum += seqno;
+    out->count++;
+}
+
+static void test_the_seqnos_of_all_records_that_hold_are_told(void)
+{
+    static const char one[] = "a1 b2!", other[] = "c40";
+    world *at = begin();
+    seqnos found = {0};
+    skv_error err = {0};
+    add_copy(at, 0, one, 2, other);
+    add_copy(at, 1, other, 40, other);
+    CHECK_OK(skv_mend_look(&at->plan, 0, NULL, 2, &at->shard, &err), &err); /* a file that is missing */
+    CHECK_EQ(at->shard.count, 3); /* one was looked at both ways */
+    CHECK_OK(skv_mend_seqnos(&at->shard, (skv_mend_seer){note_seqno, &found}, &err), &err);
+    CHECK_EQ(found.count, 3);
+    CHECK_EQ(found.sum, 42);
+    end(at);
+}
+
+static void test_failures_are_told_and_the_next_attempt_makes_the_shard(void)
+{
+    static const char one[] = "a1 b2! c3";
+    static const char other[] = "a1! b2 c3";
+    static const char log[] = "d4";
+    static const char right[] = "a1 b2 c3 d4", then[] = "a1 b2 c3";
+    for (int memory = 0; memory < 2; memory++) {
+        bool met = true;
+        long nth;
+        for (nth = 1; met; nth++) {
+            world *at = begin();
+            skv_error err = {0};
+            skv_code code;
+            add_copy(at, 0, one, 3, then);
+            add_copy(at, 1, other, 3, then);
+            add_log(at, log);
+            CHECK_OK(make(at, false, &err), &err); /* so that the log is gathered */
+            if (memory)
+                skv_memory_fail(nth, 0);
+            else
+                fake_lmdb_fail(nth);
+            code = skv_mend_make(&at->plan, 0, &at->shard, false, &at->made, &err);
+            met = (memory ? skv_memory_count() : fake_lmdb_calls()) >= nth;
+            skv_memory_fail(0, 0);
+            fake_lmdb_fail(0);
+            CHECK_EQ(code, met ? (memory ? SKV_NO_MEMORY : SKV_IO) : SKV_OK);
+            check_made(at, false, SKV_MEND_WHOLE, right);
+            end(at);
+        }
+        CHECK(nth > 5);
+    }
+}
+
+int main(void)
+{
+    RUN(test_a_whole_copy_and_the_log_behind_it_are_the_shard);
+    RUN(test_copies_with_different_spoilt_records_are_whole_together);
+    RUN(test_an_older_copy_is_rolled_forward_by_the_log);
+    RUN(test_an_older_record_never_replaces_a_newer_one);
+    RUN(test_an_old_backup_gives_back_spoilt_records_alone);
+    RUN(test_a_record_that_is_spoilt_everywhere_is_told_and_all_others_are_proven);
+    RUN(test_what_does_not_add_up_is_not_proven);
+    RUN(test_without_any_claim_all_there_is_is_put_together_and_nothing_is_proven);
+    RUN(test_an_older_whole_copy_is_better_than_a_newer_one_that_is_not_proven);
+    RUN(test_another_shards_records_and_claim_count_for_nothing);
+    RUN(test_more_spoilt_records_than_there_is_room_for_prove_nothing);
+    RUN(test_the_seqnos_of_all_records_that_hold_are_told);
+    RUN(test_failures_are_told_and_the_next_attempt_makes_the_shard);
+    return 0;
+}
