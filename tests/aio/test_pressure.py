@@ -11,6 +11,7 @@ from aio.loops import Run, stored
 
 import shardkv
 import shardkv.aio
+from shardkv._native import DISK, NotYet, pack
 
 BUDGET = 1 << 20
 OPTIONS: dict[str, Any] = {"unflushed_bytes": BUDGET, "segment_bytes": (65536, 1 << 20)}
@@ -90,3 +91,25 @@ def test_a_task_cancelled_or_refused_while_it_waits_for_room_has_written_nothing
 
     run(main())
     assert sorted(stored(path)) == [b"first", b"later"]
+
+
+def test_deletes_that_were_made_before_there_was_no_room_count_and_are_waited_for(
+    run: Run[Any], path: Path
+) -> None:
+    """The key without room may be gone when it is tried again: then no later call speaks for those before it."""
+
+    async def main() -> None:
+        async with shardkv.aio.open(path, shards=1) as store:
+            await store.put_many({b"%d" % n: b"" for n in range(6)})
+            await store.configure(max_writes_per_s=1)
+            engine, tally = store._line().engine, [0]
+            with pytest.raises(NotYet):
+                engine.delete_some(pack([b"0", b"1", b"2"]), DISK, tally)
+            assert tally == [1]
+            assert engine.debt.seqno == engine.last_seqno() == 7
+            engine.give_up()
+            await store.configure(max_writes_per_s=50)
+            assert await store.delete_many(b"%d" % n for n in range(6)) == 5
+
+    run(main())
+    assert stored(path) == {}

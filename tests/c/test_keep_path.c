@@ -108,11 +108,17 @@ static void test_a_snapshot_keeps_the_log_from_its_own_place_on(void)
     tend();
     CHECK_EQ(parts->log->retire_bound, 20);
     newer.next = NULL;
+    newer.pin_seqno = 50;
+    (void)made_parts_put(parts);
     tend();
-    CHECK_EQ(parts->log->retire_bound, 40);
-    parts->snapshots = NULL;
+    CHECK_EQ(parts->log->retire_bound, 50);
+    newer.pin_seqno = 1000; /* of a store that has less: what no shard has counts all the same */
     tend();
     CHECK_EQ(parts->log->retire_bound, 61);
+    flush_all();
+    parts->snapshots = NULL;
+    tend();
+    CHECK_EQ(parts->log->retire_bound, 62);
     end();
 }
 
@@ -181,6 +187,10 @@ static void test_pins_are_few_and_one_that_is_given_back_can_be_had_again(void)
     skv_keep_unpin(parts, pins[7]);
     CHECK_OK(skv_keep_pin(parts, &one_more, &seqno, &err), &err);
     CHECK_EQ(one_more, pins[7]);
+    CHECK_EQ(parts->log->retire_bound, 1);
+    flush_all();
+    skv_keep_unpin(parts, pins[3]);
+    CHECK_EQ(parts->log->retire_bound, 6); /* the log hears of it at once */
     end();
 }
 

@@ -234,17 +234,29 @@ static void test_an_older_copy_is_rolled_forward_by_the_log(void)
     }
 }
 
+/* The newest copy lost b, the older one has it, and an old a. */
 static void test_an_older_record_never_replaces_a_newer_one(void)
 {
-    static const char newer[] = "a5 b4!";
-    static const char older[] = "a1 b4";
-    static const char right[] = "a5 b4";
+    static const char newer[] = "a5", older[] = "a1 b2", at_four[] = "a1 b2 x3", right[] = "a5 b2";
     for (uint32_t first = 0; first < 2; first++) {
         world *at = begin();
         add_copy(at, first, newer, 5, right);
-        add_copy(at, 1 - first, older, 4, right); /* it says what it does not have */
+        add_copy(at, 1 - first, older, 4, at_four);
         at->plan.last_seqno = 5;
         check_made(at, false, SKV_MEND_WHOLE, right);
+        end(at);
+    }
+}
+
+/* Number 3 is missing in the log. x was deleted by it; or it was of no matter, and b can be had from what comes before it. */
+static void test_the_log_counts_since_its_last_hole_or_all_of_it_as_the_sums_say(void)
+{
+    static const char *const logs[] = {"x2 d4", "b2 d4"}, *const rights[] = {"a1 d4", "a1 b2 d4"};
+    for (int i = 0; i < 2; i++) {
+        world *at = begin();
+        add_copy(at, 0, "a1", 4, rights[i]);
+        add_log(at, logs[i]);
+        check_made(at, false, SKV_MEND_WHOLE, rights[i]);
         end(at);
     }
 }
@@ -451,6 +463,7 @@ int main(void)
     RUN(test_copies_with_different_spoilt_records_are_whole_together);
     RUN(test_an_older_copy_is_rolled_forward_by_the_log);
     RUN(test_an_older_record_never_replaces_a_newer_one);
+    RUN(test_the_log_counts_since_its_last_hole_or_all_of_it_as_the_sums_say);
     RUN(test_an_old_backup_gives_back_spoilt_records_alone);
     RUN(test_a_record_that_is_spoilt_everywhere_is_told_and_all_others_are_proven);
     RUN(test_what_does_not_add_up_is_not_proven);
