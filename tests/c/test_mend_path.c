@@ -312,6 +312,46 @@ static void test_what_does_not_add_up_is_not_proven(void)
     end(at);
 }
 
+/* As many records as there should be, but others: what an older copy has was deleted since, or what is spoilt is not what is missing. */
+static void test_numbers_alone_prove_nothing(void)
+{
+    world *at = begin();
+    add_copy(at, 0, "a1", 4, "a1 b2");
+    add_copy(at, 1, "a1 c3", 3, "a1 c3 y1");
+    at->plan.last_seqno = 4;
+    check_made(at, false, SKV_MEND_UNPROVEN, "a1 c3");
+    end(at);
+    at = begin();
+    add_copy(at, 0, "a1 b2!", 4, "a1 d4");
+    at->plan.last_seqno = 4;
+    check_made(at, false, SKV_MEND_UNPROVEN, "a1");
+    end(at);
+}
+
+/* All that is lost of an older copy is known, but not what the newer one lacks. */
+static void test_what_explains_an_older_copy_does_not_explain_the_newest(void)
+{
+    world *at = begin();
+    add_copy(at, 0, "a1 b2!", 3, "a1 b2");
+    add_copy(at, 1, "a1", 6, "a1 b2 c6");
+    at->plan.last_seqno = 6;
+    check_made(at, false, SKV_MEND_UNPROVEN, "a1");
+    end(at);
+}
+
+/* A copy without its own record has more than the sums are about: it comes after they were reached. */
+static void test_what_is_newer_than_the_sums_comes_after_them(void)
+{
+    world *at = begin();
+    add_copy(at, 0, "a1", 3, "a1 b2");
+    add_copy(at, 1, "b2 c9", 0, NULL);
+    at->plan.last_seqno = 9;
+    check_made(at, false, SKV_MEND_WHOLE, "a1 b2 c9");
+    CHECK_EQ(at->made.sum.count, 2);
+    CHECK_EQ(at->made.from_seqno, 3);
+    end(at);
+}
+
 static void test_without_any_claim_all_there_is_is_put_together_and_nothing_is_proven(void)
 {
     static const char has[] = "a1 b2";
@@ -467,6 +507,9 @@ int main(void)
     RUN(test_an_old_backup_gives_back_spoilt_records_alone);
     RUN(test_a_record_that_is_spoilt_everywhere_is_told_and_all_others_are_proven);
     RUN(test_what_does_not_add_up_is_not_proven);
+    RUN(test_numbers_alone_prove_nothing);
+    RUN(test_what_explains_an_older_copy_does_not_explain_the_newest);
+    RUN(test_what_is_newer_than_the_sums_comes_after_them);
     RUN(test_without_any_claim_all_there_is_is_put_together_and_nothing_is_proven);
     RUN(test_an_older_whole_copy_is_better_than_a_newer_one_that_is_not_proven);
     RUN(test_another_shards_records_and_claim_count_for_nothing);
