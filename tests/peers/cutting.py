@@ -44,14 +44,13 @@ class Disks:
         """Return the primary's directory and those of its peers, as they were at first."""
         return self.root / "a", self.root / "b", self.root / "c"
 
-    def prepare(self, plan: Plan, **options: Any) -> Path:
+    def prepare(self, plan: Plan, **options: Any) -> bytes:
         """Let a plan run on the primary without a record; return its journal."""
-        journal = self.where / "before"
-        journal.touch()
+        journal = self.where / f"before-{plan.life}"
         request = run_request(self.paths[0], plan, journal, options=options)
         answer = self.openers.ask(request, 60)
         assert not answer["errors"] + answer["untyped"], answer
-        return journal
+        return journal.read_bytes()
 
     def record(self, requests: Iterable[dict[str, Any]], plans: Sequence[Plan] = ()) -> Recording:
         """Let a child do things, and record what this does to all directories; the marks are in where/marks."""

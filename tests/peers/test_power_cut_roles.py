@@ -201,16 +201,18 @@ def rejoin_request(case: Case) -> dict[str, object]:
 
 
 KINDS = {
-    "promoting": (promoting, check_promoting, 2),
-    "promoting beside the old one": (partial(promoting, with_old=True), check_promoting, 2),
-    "rejoining": (rejoining, check_rejoining, 2),
-    "going on": (going_on, check_going_on, 2),
+    "promoting": (promoting, check_promoting),
+    "promoting beside the old one": (partial(promoting, with_old=True), check_promoting),
+    "rejoining": (rejoining, check_rejoining),
+    "going on": (going_on, check_going_on),
 }
 
 
-def campaign(where: Path, shim: Path, openers: Children, kind: str, seed: int, states: int) -> int:
+def campaign(
+    where: Path, shim: Path, openers: Children, kind: str, seed: int, states: int
+) -> Counter[str]:
     coins = random.Random(seed)
-    make, check, outcomes = KINDS[kind]
+    make, check = KINDS[kind]
     case, recording = make(Disks(where, shim, openers, seed), coins)
     seen: Counter[str] = Counter()
     events = len(recording.events)
@@ -221,8 +223,8 @@ def campaign(where: Path, shim: Path, openers: Children, kind: str, seed: int, s
             except (AssertionError, shardkv.Error) as error:
                 raise AssertionError(f"{kind}, {state.story}: {error}") from error
     print(f"seed {seed}: {kind}: {events} events, {dict(seen)}")
-    assert len(seen) >= outcomes
-    return seen.total()
+    assert seen
+    return seen
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -238,9 +240,10 @@ def test_a_cut_of_any_disk_loses_nothing_and_merges_nothing(
 def test_a_cut_of_any_disk_at_any_moment_loses_nothing_and_merges_nothing(
     shim: Path, scratch: Path, openers: Children, rng: random.Random, kind: str
 ) -> None:
-    total = 0
+    seen: Counter[str] = Counter()
     for number in range(4):
         where = scratch / str(number)
-        total += campaign(where, shim, openers, kind, rng.getrandbits(32), scaled(250))
+        seen += campaign(where, shim, openers, kind, rng.getrandbits(32), scaled(250))
         shutil.rmtree(where)
-    print(f"{kind}: {total} crash states")
+    print(f"{kind}: {seen.total()} crash states")
+    assert len(seen) > 1
