@@ -68,32 +68,61 @@ uint64_t skv_acks_reached(skv_acks *acks, int level)
     return atomic_load(&level_of(acks, level)->seqno);
 }
 
-/* Under the lock. */
-static bool move(skv_ack_level *level, uint64_t seqno)
-{
-    return atomic_exchange(&level->seqno, seqno) != seqno;
-}
-
 void skv_acks_wake(skv_acks *acks)
 {
+    atomic_fetch_add(&acks->wakes, 1);
     skv_event_notify(&acks->quorum.changed);
     skv_event_notify(&acks->all.changed);
     skv_notify_room(acks->notifiers);
 }
 
-/* A peer has another seqno: wake those whose level has moved. */
-static void update(skv_acks *acks)
+/* Is there something new for those who wait at a level? A peer that is down is one more thing that they wait to hear of, but not
+ * before the write is durable here. Under the lock. */
+static bool has_news(skv_acks *acks, skv_ack_level *level)
+{
+    uint64_t peers = atomic_load(&level->seqno), here = atomic_load(&acks->local);
+    uint64_t now = here < peers ? here : peers;
+    bool moved = now != level->told;
+    level->told = now;
+    return moved || atomic_load(&acks->down);
+}
+
+static void tell(skv_acks *acks)
 {
     bool quorum, all;
     skv_lock(&acks->lock);
-    quorum = move(&acks->quorum, reached(acks, SKV_ACK_QUORUM));
-    all = move(&acks->all, reached(acks, SKV_ACK_ALL));
+    quorum = has_news(acks, &acks->quorum);
+    all = has_news(acks, &acks->all);
     skv_unlock(&acks->lock);
     if (quorum)
         skv_event_notify(&acks->quorum.changed);
     if (all)
         skv_event_notify(&acks->all.changed);
-    if (quorum || all)
+}
+
+/* Under the lock. */
+static bool is_one_down(const skv_acks *acks)
+{
+    bool down = false;
+    for (int i = 0; i < SKV_PEERS_MAX; i++)
+        down = down || (acks->peers[i].used && atomic_load(&acks->peers[i].state) == SKV_PEER_DOWN);
+    return down;
+}
+
+/* A peer is another one than before: count anew, and wake those for whom it matters. */
+static void update(skv_acks *acks)
+{
+    uint64_t quorum, all;
+    bool moved;
+    skv_lock(&acks->lock);
+    atomic_store(&acks->down, is_one_down(acks));
+    quorum = reached(acks, SKV_ACK_QUORUM);
+    all = reached(acks, SKV_ACK_ALL);
+    moved = atomic_exchange(&acks->quorum.seqno, quorum) != quorum;
+    moved = atomic_exchange(&acks->all.seqno, all) != all || moved;
+    skv_unlock(&acks->lock);
+    tell(acks);
+    if (moved)
         skv_notify_room(acks->notifiers);
 }
 
@@ -145,8 +174,10 @@ void skv_acks_set(skv_acks *acks, uint32_t place, int state)
     int before = atomic_exchange(&acks->peers[place].state, state);
     if (state == SKV_PEER_CURRENT)
         atomic_store(&acks->peers[place].current_ns, skv_now_ns());
-    if (before != state && (before == SKV_PEER_DOWN || state == SKV_PEER_DOWN))
+    if (before != state && (before == SKV_PEER_DOWN || state == SKV_PEER_DOWN)) {
+        update(acks);
         skv_acks_wake(acks);
+    }
 }
 
 void skv_acks_note(skv_acks *acks, uint32_t place, uint64_t seqno)
@@ -160,8 +191,7 @@ void skv_acks_local(skv_acks *acks, uint64_t seqno)
     unsigned long long told = atomic_load(&acks->local);
     while (told < seqno)
         if (atomic_compare_exchange_weak(&acks->local, &told, seqno)) {
-            skv_event_notify(&acks->quorum.changed);
-            skv_event_notify(&acks->all.changed);
+            tell(acks);
             return;
         }
 }
@@ -207,16 +237,31 @@ static skv_code fail_missing(const skv_acks *acks, const tally *sum, uint64_t se
                        (unsigned long long)seqno, sum->have, sum->peers, sum->needed, text);
 }
 
-/* After a look that found it wanting: AGAIN, ACK. */
-static skv_code look(skv_acks *acks, int level, uint64_t seqno, skv_error *err)
+/* The text says that it is durable here: nobody is told before it is. */
+static bool is_in_vain(skv_acks *acks, int level, uint64_t seqno, skv_error *err)
+{
+    tally sum;
+    bool vain;
+    if (!atomic_load(&acks->down) || atomic_load(&acks->local) < seqno)
+        return false;
+    skv_lock(&acks->lock);
+    sum = count(acks, level, seqno);
+    vain = sum.able < sum.needed;
+    if (vain)
+        (void)fail_missing(acks, &sum, seqno, err);
+    skv_unlock(&acks->lock);
+    return vain;
+}
+
+/* For who may give up now. */
+static skv_code say_missing(skv_acks *acks, int level, uint64_t seqno, skv_error *err)
 {
     tally sum;
     skv_lock(&acks->lock);
     sum = count(acks, level, seqno);
     (void)fail_missing(acks, &sum, seqno, err);
     skv_unlock(&acks->lock);
-    /* The text says that it is durable here: nobody is told before it is. */
-    return sum.able < sum.needed && atomic_load(&acks->local) >= seqno ? SKV_ACK : SKV_AGAIN;
+    return SKV_AGAIN;
 }
 
 static bool there(const skv_acks *acks, const skv_ack_level *at, uint64_t seqno)
@@ -227,15 +272,21 @@ static bool there(const skv_acks *acks, const skv_ack_level *at, uint64_t seqno)
 skv_code skv_acks_wait(skv_acks *acks, int level, uint64_t seqno, uint64_t timeout_ns, skv_error *err)
 {
     skv_ack_level *at = level_of(acks, level);
-    unsigned seen = skv_event_read(&at->changed);
-    skv_code code;
+    uint64_t end = timeout_ns ? skv_now_ns() + timeout_ns : 0, now;
+    unsigned wakes = atomic_load(&acks->wakes), seen;
+    do { /* most are woken for others, too, and wait on here instead of above */
+        seen = skv_event_read(&at->changed);
+        if (there(acks, at, seqno))
+            return SKV_OK;
+        if (is_in_vain(acks, level, seqno, err))
+            return SKV_ACK;
+        now = end ? skv_now_ns() : 0;
+        if (now >= end || atomic_load(&acks->wakes) != wakes)
+            break;
+    } while (skv_event_wait(&at->changed, seen, end - now));
     if (there(acks, at, seqno))
         return SKV_OK;
-    code = look(acks, level, seqno, err);
-    if (code == SKV_ACK || !timeout_ns)
-        return code;
-    skv_event_wait(&at->changed, seen, timeout_ns);
-    return there(acks, at, seqno) ? SKV_OK : look(acks, level, seqno, err);
+    return is_in_vain(acks, level, seqno, err) ? SKV_ACK : say_missing(acks, level, seqno, err);
 }
 
 uint64_t skv_acks_kept(const skv_acks *acks)

@@ -23,6 +23,7 @@ typedef struct {
 /* One level: how far it is, and who waits for it. */
 typedef struct {
     atomic_ullong seqno; /* the newest that has reached it, as far as peers are concerned; UINT64_MAX without peers */
+    uint64_t told;       /* durable there and here, as far as waiters were told; under lock */
     skv_event changed;   /* it has more, or a peer is down, came or went */
 } skv_ack_level;
 
@@ -31,6 +32,8 @@ typedef struct {
     skv_ack_peer peers[SKV_PEERS_MAX];
     skv_ack_level quorum, all;
     atomic_ullong local; /* durable in the store itself, as far as it was told */
+    atomic_bool down;    /* a peer is: a level may be out of reach */
+    atomic_uint wakes;   /* counts skv_acks_wake */
     skv_notifiers *notifiers; /* kept; NULL: nobody */
 } skv_acks;
 
@@ -51,8 +54,8 @@ uint64_t skv_acks_reached(skv_acks *acks, int level);
 void skv_acks_wake(skv_acks *acks);
 /* What is durable in the store itself: whoever sees it grow tells, since waiters wait for both. */
 void skv_acks_local(skv_acks *acks, uint64_t seqno);
-/* OK: durable here and in the peers; AGAIN, and which peers are missing, after timeout_ns or when woken early; ACK: so many
- * peers are down that it cannot be reached. */
+/* OK: durable here and in the peers; AGAIN, and which peers are missing, after timeout_ns, a signal or skv_acks_wake; ACK: so
+ * many peers are down that it cannot be reached. */
 skv_code skv_acks_wait(skv_acks *acks, int level, uint64_t seqno, uint64_t timeout_ns, skv_error *err);
 /* The first record that the log is kept for; UINT64_MAX: none. */
 uint64_t skv_acks_kept(const skv_acks *acks);

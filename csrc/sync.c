@@ -59,12 +59,14 @@ void skv_event_notify(skv_event *event)
         wake(&event->count, INT_MAX);
 }
 
-void skv_event_wait(skv_event *event, unsigned seen, uint64_t timeout_ns)
+bool skv_event_wait(skv_event *event, unsigned seen, uint64_t timeout_ns)
 {
+    bool woken = true;
     atomic_fetch_add(&event->waiters, 1);
     if (atomic_load(&event->count) == seen)
-        (void)sleep_on(&event->count, seen, timeout_ns);
+        woken = sleep_on(&event->count, seen, timeout_ns);
     atomic_fetch_sub(&event->waiters, 1);
+    return woken;
 }
 
 uint64_t skv_now_ns(void)

@@ -50,8 +50,8 @@ typedef struct {
 
 unsigned skv_event_read(skv_event *event);
 void skv_event_notify(skv_event *event);
-/* Returns when the count moved, the time is over, or a signal arrived. */
-void skv_event_wait(skv_event *event, unsigned seen, uint64_t timeout_ns);
+/* Returns when the count moved, or may have; false: the time is over or a signal arrived. */
+bool skv_event_wait(skv_event *event, unsigned seen, uint64_t timeout_ns);
 
 /* Monotonic time. */
 uint64_t skv_now_ns(void);

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from typing import Any, Final, NamedTuple
 
 from shardkv._core import ffi, lib
@@ -47,10 +48,11 @@ class Shipping(Handle):
             self.give(ws)
 
     def _wait_ack(self, ws: Workspace, seqno: int, level: int, timeout: float) -> None:
-        code, slices = AGAIN, max(1, int(timeout * 1000 / SLICE_MS))
-        while code == AGAIN and slices > 0:
-            code = lib.skv_wait_ack(self.handle, seqno, level, SLICE_MS, ws.c)
-            slices -= 1
+        deadline = time.monotonic() + max(timeout, SLICE_MS / 1000)
+        code = AGAIN
+        while code == AGAIN and (left := deadline - time.monotonic()) > 0:
+            slice_ms = min(SLICE_MS, int(left * 1000) + 1)
+            code = lib.skv_wait_ack(self.handle, seqno, level, slice_ms, ws.c)
         if code == AGAIN:
             ws.c.error.code = lib.SKV_ACK  # the text says who is missing
         if code != 0:

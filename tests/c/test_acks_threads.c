@@ -14,6 +14,7 @@ typedef struct {
     atomic_ullong durable[PEERS]; /* before it is told */
     atomic_ullong local;
     atomic_bool over;
+    bool calm; /* nobody comes, goes or is down */
 } world;
 
 static world at;
@@ -55,9 +56,11 @@ static void *wait_for_each(void *argument)
         skv_error err = {0};
         skv_code code = SKV_AGAIN;
         uint64_t end = skv_now_ns() + 20 * SKV_NS_PER_S;
-        while (code == SKV_AGAIN && skv_now_ns() < end)
+        unsigned calls = 0;
+        for (; code == SKV_AGAIN && skv_now_ns() < end; calls++)
             code = skv_acks_wait(&at.acks, level, seqno, 10 * SKV_NS_PER_S, &err);
         CHECK_EQ(code, SKV_OK);
+        CHECK(calls == 1 || !at.calm); /* what is told to others sends nobody back to the caller */
         CHECK(skv_now_ns() < end - 12 * SKV_NS_PER_S); /* else it slept through its ack */
         CHECK(atomic_load(&at.local) >= seqno);
         CHECK(have(seqno) >= (level == SKV_ACK_ALL ? PEERS : 2));
@@ -87,6 +90,7 @@ static void run_world(bool guests, bool late)
     pthread_t threads[PEERS + WAITERS + 1], guest;
     int count = 0;
     skv_acks_create(&at.acks);
+    at.calm = !guests;
     atomic_store(&at.over, false);
     for (int i = 0; i < PEERS; i++) {
         skv_error err = {0};
@@ -123,9 +127,44 @@ static void test_peers_that_come_and_go_make_nobody_believe_too_early(void)
     run_world(true, false);
 }
 
+static void *wait_in_vain(void *argument)
+{
+    skv_error err = {0};
+    skv_code code = SKV_AGAIN;
+    uint64_t end = skv_now_ns() + 20 * SKV_NS_PER_S;
+    (void)argument;
+    while (code == SKV_AGAIN && skv_now_ns() < end)
+        code = skv_acks_wait(&at.acks, SKV_ACK_ALL, 5, 10 * SKV_NS_PER_S, &err);
+    CHECK_EQ(code, SKV_ACK);
+    CHECK(skv_now_ns() < end - 12 * SKV_NS_PER_S); /* else it slept until its time was over */
+    CHECK_EQ(atomic_load(&at.acks.local), 5);
+    return NULL;
+}
+
+/* A peer goes down, the write becomes durable here: in either order the second of them is what the waiter has to hear of. */
+static void test_who_waits_in_vain_hears_of_it_when_the_write_is_durable_here(void)
+{
+    for (int round = 0; round < 400; round++) {
+        pthread_t waiter;
+        skv_error err = {0};
+        memset(&at, 0, sizeof at);
+        skv_acks_create(&at.acks);
+        CHECK_EQ(skv_acks_add(&at.acks, "peer", &err), 0);
+        CHECK_EQ(pthread_create(&waiter, NULL, wait_in_vain, NULL), 0);
+        if (round % 2)
+            skv_acks_local(&at.acks, 5);
+        skv_acks_set(&at.acks, 0, SKV_PEER_DOWN);
+        if (round % 2 == 0)
+            skv_acks_local(&at.acks, 5);
+        CHECK_EQ(pthread_join(waiter, NULL), 0);
+        skv_acks_free(&at.acks);
+    }
+}
+
 int main(void)
 {
     RUN(test_waiters_are_told_when_it_is_true_and_then_at_once);
     RUN(test_peers_that_come_and_go_make_nobody_believe_too_early);
+    RUN(test_who_waits_in_vain_hears_of_it_when_the_write_is_durable_here);
     return 0;
 }
