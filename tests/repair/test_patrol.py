@@ -134,6 +134,20 @@ def test_what_was_mended_is_found_no_more(family: Family, place: Path) -> None:
         until(store, lambda found: not found.findings)
 
 
+def test_a_peer_that_was_let_go_meanwhile_is_not_told_as_damaged(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    peer = place / "peer"
+    with shardkv.open(place / "store", peers=[peer], ack="all", **stores.SMALL) as store:
+        store.put(VICTIM, b"here")
+        assert store.scrub().compared == (str(peer),)
+        spoil([peer], VICTIM)
+        assert {found.peer for found in store.scrub().findings} == {str(peer)}
+        answers = iter([store.peers.engine_of(str(peer))])
+        monkeypatch.setattr(store.peers, "engine_of", lambda path: next(answers, None))
+        assert store.scrub().findings == ()
+
+
 def test_peers_that_could_not_be_compared_are_named(place: Path) -> None:
     path, peer = place / "store", place / "peer"
     with shardkv.open(path, peers=[peer], ack="all") as store:
@@ -162,15 +176,24 @@ def test_closing_ends_a_pass_in_the_middle_and_the_process_that_reads(
         assert store[b"more"] == b"written"
 
 
-def test_a_process_that_somebody_ended_is_no_damage(
-    family: Family, place: Path, caplog: pytest.LogCaptureFixture
+def test_a_process_that_somebody_ended_is_no_damage_and_holds_nothing(
+    family: Family, place: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (path,) = family.copies("b", place / "copies")
     with shardkv.open(path, **NO_LOG) as store:
         until(store, lambda found: found.records > 0)
         store._shared.patrol._pace = FAST
-        child_of(store).send_signal(signal.SIGINT)
+        codes = []
+        child, forget = child_of(store), store._engine.forget_guests
+
+        def let_go() -> None:
+            codes.append(child.returncode)
+            forget()
+
+        monkeypatch.setattr(store._engine, "forget_guests", let_go)
+        child.send_signal(signal.SIGINT)
         assert passes(store).findings == ()
+    assert codes[0] is not None, "after its end"
     assert any("was not finished" in record.getMessage() for record in caplog.records)
 
 

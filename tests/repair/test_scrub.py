@@ -10,6 +10,7 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+import lmdb
 import pytest
 
 import shardkv
@@ -181,6 +182,20 @@ def test_a_flush_within_is_no_damage_and_whether_all_is_proven_is_told(
         assert (piece.sum.records > 400) is let_go
         work.begin(0)
         assert work.next(1 << 40).sum.proven
+
+
+def test_an_old_record_in_the_place_of_a_new_one_is_found(place: Path) -> None:
+    """A write that the disk lost: the record is sound by itself."""
+    path = place / "store"
+    found = []
+    for value in (b"old", b"new"):
+        with shardkv.open(path, shards=1) as store:
+            store[b"k"] = value
+        with lmdb.open(str(path / "shards/0000")) as env, env.begin(write=True) as txn:
+            found.append(txn.get(b"k"))
+            txn.put(b"k", found[0])
+    (finding,) = scrub_shards(path).findings
+    assert "an old one in the place of a new one" in finding.text
 
 
 def test_nobody_goes_on_for_a_parent_that_is_gone(family: Family, place: Path) -> None:
