@@ -206,6 +206,25 @@ static void test_an_idle_shard_has_what_its_log_has_let_go(void)
     }
 }
 
+/* The newest state does not say what it has; the one before may lack the flush after which the log was let go. */
+static void test_an_older_state_of_a_shard_is_no_idle_shard(void)
+{
+    world *at = begin();
+    skv_log_remains *log = &at->mend.copies[0].log;
+    skv_error err = {0};
+    put_shard(at, 0, 0, our_id, 4, 0);
+    put_shard(at, 0, 1, our_id, 20, 0);
+    log->marked = true;
+    log->mark = (skv_mark){.first_seqno = 11, .applied_sum = 24};
+    for (uint32_t i = 0; i < 2; i++)
+        CHECK_OK(skv_mend_survey(&at->mend, i, &err), &err);
+    for (uint32_t n = 0; n < at->shards[0].count; n++)
+        at->shards[0].views[n].state = 1;
+    CHECK_OK(skv_mend_settle(&at->mend, &err), &err);
+    CHECK_EQ(upto_of(at, 0), 4);
+    end(at);
+}
+
 static void test_without_any_side_file_the_log_says_by_its_beginning_what_was_let_go(void)
 {
     for (int marked = 0; marked < 2; marked++) {
@@ -249,6 +268,7 @@ int main(void)
     RUN(test_the_log_goes_on_to_what_anything_proves_and_what_follows_from_it);
     RUN(test_records_in_shards_fill_holes_of_the_log);
     RUN(test_an_idle_shard_has_what_its_log_has_let_go);
+    RUN(test_an_older_state_of_a_shard_is_no_idle_shard);
     RUN(test_without_any_side_file_the_log_says_by_its_beginning_what_was_let_go);
     RUN(test_without_memory_it_is_told);
     return 0;
