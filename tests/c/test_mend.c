@@ -160,8 +160,10 @@ static void test_the_log_goes_on_to_what_anything_proves_and_what_follows_from_i
         put_shard(at, 1, 1, our_id, 2, 0);
         add_log(at, 0, 3, 6);
         at->mend.copies[1].log.proven_seqno = how == 3 ? 11 : how == 4 ? 7 : 0;
-        if (how == 3)
-            at->mend.upto[1] = 4; /* it is of another history from there on */
+        if (how == 3) { /* it is of another history from there on */
+            at->mend.upto[1] = 4;
+            add_log(at, 1, 7, 8);
+        }
         settle(at);
         CHECK_EQ(at->mend.plan.last_seqno, ends[how]);
         check_gaps(at, 2, how == 1 ? "7-9 " : how == 2 ? "7-11 " : how == 4 ? "7-7 " : "");
@@ -225,6 +227,32 @@ static void test_an_older_state_of_a_shard_is_no_idle_shard(void)
     end(at);
 }
 
+/* Of one file, the state before the newest is behind it, and one that says nothing says nothing of where the log is needed from. */
+static void test_each_view_of_a_shard_is_judged_by_what_it_says_itself(void)
+{
+    world *at = begin();
+    skv_log_remains *log = &at->mend.copies[0].log;
+    skv_error err = {0};
+    skv_mend_view *views;
+    put_shard(at, 0, 0, our_id, 4, 0);
+    put_shard(at, 0, 1, our_id, 20, 0);
+    log->marked = true;
+    log->mark = (skv_mark){.first_seqno = 11, .applied_sum = 24};
+    for (uint32_t i = 0; i < 2; i++)
+        CHECK_OK(skv_mend_survey(&at->mend, i, &err), &err);
+    views = at->shards[0].views;
+    CHECK_EQ(at->shards[0].count, 2);
+    views[1].state = 1;
+    views[1].upto = views[1].claim.applied_seqno = 3;
+    at->shards[1].views[1].claims = false;
+    at->shards[1].views[1].upto = 0;
+    CHECK_OK(skv_mend_settle(&at->mend, &err), &err);
+    CHECK_EQ(views[0].upto, 10);
+    CHECK_EQ(views[1].upto, 3);
+    CHECK_EQ(at->mend.known.after_seqno, 3);
+    end(at);
+}
+
 static void test_without_any_side_file_the_log_says_by_its_beginning_what_was_let_go(void)
 {
     for (int marked = 0; marked < 2; marked++) {
@@ -269,6 +297,7 @@ int main(void)
     RUN(test_records_in_shards_fill_holes_of_the_log);
     RUN(test_an_idle_shard_has_what_its_log_has_let_go);
     RUN(test_an_older_state_of_a_shard_is_no_idle_shard);
+    RUN(test_each_view_of_a_shard_is_judged_by_what_it_says_itself);
     RUN(test_without_any_side_file_the_log_says_by_its_beginning_what_was_let_go);
     RUN(test_without_memory_it_is_told);
     return 0;
