@@ -29,9 +29,9 @@ def check_store(
         raise type(error)(f"{story}: {error}") from None
 
 
-def wait_until_open(journal: Path, child: Child) -> None:
-    """Wait until the workload says that its store is open."""
-    while b"shown" not in journal.read_bytes().rpartition(b"life")[2]:
+def wait_until_open(journal: Path, child: Child, life: int) -> None:
+    """Wait until the workload of this life says that its store is open; an earlier one said so before."""
+    while b"shown" not in journal.read_bytes().partition(b"life %d\n" % life)[2]:
         assert not child.answers_within(0.001), child.answer()
 
 
@@ -62,7 +62,7 @@ def live_and_die(openers: Children, story: Story) -> int:
         with Child() as child:
             child.send(run_request(store, plans[-1], journal, options=options))
             if rng.random() < 0.8:
-                wait_until_open(journal, child)
+                wait_until_open(journal, child, life)
             kills += not child.answers_within(delay)
         check_store(
             openers, store, plans, journal, f"{plans[-1]}, {options}, killed after {delay:.4f} s"

@@ -61,7 +61,7 @@ class Fated:
             with contextlib.ExitStack() as held:
                 with Child() as child:
                     child.send(request)
-                    wait_until_open(self.journal, child)
+                    wait_until_open(self.journal, child, self.plans[-1].life)
                     child.answers_within(self.rng.uniform(0, LIVE_S))
                     child.freeze()
                     for path, fate in self.fates.items():

@@ -46,7 +46,7 @@ class Family:
         with Child() as child:
             child.send(request)
             if rng.random() < 0.9:
-                wait_until_open(self.journal, child)
+                wait_until_open(self.journal, child, self.plans[-1].life)
             return not child.answers_within(rng.uniform(0, 0.6))
 
     def rows(self, path: Path) -> dict[bytes, int]:
