@@ -53,8 +53,8 @@ def guidance(path: Path, members: tuple[Path, ...]) -> str:
 @pytest.mark.parametrize(
     ("damage", "kind", "what"),
     [
-        (spoil_shard, shardkv.CorruptionError, "shards/0000/data.mdb"),
-        (break_log, shardkv.DiskError, "log/MARK"),
+        (spoil_shard, shardkv.CorruptionError, "the shard's own record is damaged"),
+        (break_log, shardkv.DiskError, "log/MARK: cannot open the file"),
     ],
 )
 def test_a_damaged_primary_names_the_peers_that_it_knows_and_the_ways_out(
