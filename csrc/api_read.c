@@ -1,12 +1,10 @@
 /* L4 house. The contract's reading half. */
 #include "flush_path.h"
-#include "keep_path.h"
 #include "hash.h"
 #include "io.h"
 #include "memory.h"
 #include "msgpack.h"
 #include "read_path.h"
-#include "scan_path.h"
 #include "store.h"
 
 static skv_code closed(skv_error *err)
@@ -150,162 +148,7 @@ int64_t skv_count(skv_store *store, skv_io *io)
     return code == SKV_OK ? (int64_t)keys : code;
 }
 
-/* -- snapshots and scans -------------------------------------------------------------------------------------------- */
-
-static skv_code open_snapshot(skv_store *store, skv_snapshot **out, skv_io *io)
-{
-    skv_code code = skv_snapshot_take(&store->parts, out, &io->error);
-    if (code == SKV_OK)
-        (*out)->owner = store;
-    return code;
-}
-
-skv_code skv_snapshot_open(skv_store *store, skv_snapshot **out, skv_io *io)
-{
-    skv_code code = skv_store_enter(store, &io->error);
-    *out = NULL;
-    if (code != SKV_OK)
-        return code;
-    code = open_snapshot(store, out, io);
-    if (code == SKV_OK)
-        code = wait_for(store, (*out)->wait_seqno, io);
-    if (code != SKV_OK && code != SKV_AGAIN && *out) {
-        skv_snapshot_end(*out);
-        skv_snapshot_release(*out);
-        *out = NULL;
-    }
-    skv_store_leave(store);
-    return code;
-}
-
-uint64_t skv_snapshot_seqno(const skv_snapshot *snapshot)
-{
-    return snapshot->seqno;
-}
-
-void skv_snapshot_close(skv_snapshot *snapshot)
-{
-    skv_store *store = snapshot->owner;
-    skv_error ignored;
-    if (skv_store_enter(store, &ignored) != SKV_OK)
-        return; /* closing the store ends all of its snapshots; in a forked child they are the parent's */
-    skv_snapshot_end(snapshot);
-    if (!store->readonly) /* who only looks leaves the log as it is */
-        skv_keep_retire(&store->parts);
-    skv_store_leave(store);
-}
-
-void skv_snapshot_free(skv_snapshot *snapshot)
-{
-    if (!snapshot)
-        return;
-    if (atomic_load(&((skv_store *)snapshot->owner)->forked))
-        return; /* the parent's memory: its locks may be held by threads that do not exist here */
-    skv_snapshot_close(snapshot);
-    skv_snapshot_release(snapshot);
-}
-
-static skv_code check_bound(size_t bytes, skv_error *err)
-{
-    if (bytes <= SKV_KEY_BYTES_MAX)
-        return SKV_OK;
-    return skv_fail(err, SKV_KEY_TOO_LONG, "a bound of the scan has %zu bytes; at most %d", bytes, SKV_KEY_BYTES_MAX);
-}
-
-static skv_code begin_scan(skv_snapshot *snapshot, skv_slice start, skv_slice stop, int flags, skv_scan **out,
-                           skv_error *err)
-{
-    skv_code code;
-    skv_lock(&snapshot->lock);
-    code = snapshot->dead ? closed(err) : skv_scan_begin(snapshot, start, stop, flags, out, err);
-    skv_unlock(&snapshot->lock);
-    return code;
-}
-
-/* A scan of no snapshot takes one of its own; it is freed with the scan. */
-static skv_code scan_now(skv_store *store, skv_slice start, skv_slice stop, int flags, skv_scan **out, skv_io *io)
-{
-    skv_snapshot *own;
-    skv_code code = open_snapshot(store, &own, io);
-    if (code != SKV_OK)
-        return code;
-    own->owned_by_scan = true;
-    io->seqno = own->wait_seqno;
-    code = begin_scan(own, start, stop, flags, out, &io->error);
-    if (code == SKV_OK)
-        return SKV_OK;
-    skv_snapshot_end(own);
-    skv_snapshot_release(own);
-    return code;
-}
-
-/* Where a scan of this workspace ends: before the reserved keys, unless it may see them. */
-static skv_slice public_stop(skv_slice stop, const skv_io *io)
-{
-    skv_slice end = skv_first_reserved();
-    if (io->flags & SKV_IO_RESERVED || (stop.data && skv_key_compare(stop, end) < 0))
-        return stop;
-    return end;
-}
-
-skv_scan *skv_scan_open(skv_store *store, skv_snapshot *snapshot, const char *start, size_t start_bytes,
-                        const char *stop, size_t stop_bytes, int flags, skv_io *io)
-{
-    skv_slice from = skv_slice_at(start, start_bytes), to = public_stop(skv_slice_at(stop, stop_bytes), io);
-    skv_scan *scan = NULL;
-    skv_code code = skv_store_enter(store, &io->error);
-    io->seqno = 0;
-    if (code != SKV_OK)
-        return NULL;
-    code = check_bound(start_bytes, &io->error);
-    if (code == SKV_OK)
-        code = check_bound(stop_bytes, &io->error);
-    if (code == SKV_OK)
-        code = snapshot ? begin_scan(snapshot, from, to, flags, &scan, &io->error)
-                        : scan_now(store, from, to, flags, &scan, io);
-    if (io->seqno <= skv_log_durable(store->parts.log))
-        io->seqno = 0;
-    skv_store_leave(store);
-    return code == SKV_OK ? scan : NULL;
-}
-
-int64_t skv_scan_next(skv_scan *scan, uint32_t rows_max, uint32_t bytes_max, skv_io *io)
-{
-    skv_snapshot *snapshot = skv_scan_snapshot(scan);
-    skv_store *store = snapshot->owner;
-    int64_t rows;
-    skv_code code = skv_store_enter(store, &io->error);
-    if (code != SKV_OK)
-        return code;
-    io->bytes = 0;
-    skv_lock(&snapshot->lock);
-    rows = snapshot->dead ? closed(&io->error) : skv_scan_rows(scan, rows_max, bytes_max, io);
-    skv_unlock(&snapshot->lock);
-    skv_store_leave(store);
-    return rows;
-}
-
-void skv_scan_free(skv_scan *scan)
-{
-    skv_snapshot *snapshot;
-    skv_store *store;
-    skv_error ignored;
-    bool entered;
-    if (!scan)
-        return;
-    snapshot = skv_scan_snapshot(scan);
-    store = snapshot->owner;
-    if (atomic_load(&store->forked))
-        return; /* the parent's memory: its locks may be held by threads that do not exist here */
-    entered = skv_store_enter(store, &ignored) == SKV_OK;
-    skv_lock(&snapshot->lock);
-    skv_scan_end(scan);
-    skv_unlock(&snapshot->lock);
-    if (entered)
-        skv_store_leave(store);
-    if (snapshot->owned_by_scan)
-        skv_snapshot_free(snapshot);
-}
+/* -- flushes -------------------------------------------------------------------------------------------------------- */
 
 skv_code skv_flush_upto(skv_store *store, uint64_t seqno, uint32_t slice_ms, skv_io *io)
 {

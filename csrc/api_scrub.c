@@ -108,7 +108,7 @@ void skv_scrub_begin(skv_scrub *scrub, uint32_t shard)
 void skv_scrub_rest(skv_scrub *scrub)
 {
     if (scrub->txn) {
-        skv_shard_cursor_close(scrub->shard, scrub->cursor);
+        skv_shard_cursor_close(scrub->shard, scrub->txn, scrub->cursor);
         skv_shard_read_end(scrub->shard, scrub->txn);
     }
     if (scrub->shard)

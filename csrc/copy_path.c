@@ -92,7 +92,7 @@ static skv_code take_stretch(skv_copy_shard *shard, skv_shard_txn *txn, uint64_t
         if (code == SKV_OK)
             code = skv_shard_next(shard->from, cursor, &record, err);
     }
-    skv_shard_cursor_close(shard->from, cursor);
+    skv_shard_cursor_close(shard->from, txn, cursor);
     return code;
 }
 

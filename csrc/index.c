@@ -316,6 +316,11 @@ skv_index_size skv_index_measure(const skv_index *index)
     return size;
 }
 
+uint64_t skv_index_first_seqno(const skv_index *index)
+{
+    return index->size.first_seqno;
+}
+
 skv_position *skv_index_copy_table(const skv_table *table, skv_position *out)
 {
     for (uint32_t i = 0; i < table->capacity; i++)

@@ -51,6 +51,8 @@ skv_code skv_index_resolve(skv_index *index, uint64_t most, skv_index_below belo
 int64_t skv_index_delta(const skv_index *index);
 
 skv_index_size skv_index_measure(const skv_index *index);
+/* Of the oldest record; 0 when empty. */
+uint64_t skv_index_first_seqno(const skv_index *index);
 #define SKV_INDEX_PARTS 64
 /* The newest positions of one part, in no order; owned: skv_run_release. OK with NULL: it is empty. NO_MEMORY. */
 skv_code skv_index_copy_part(const skv_index *index, uint32_t part, skv_run **out);
@@ -70,8 +72,10 @@ bool skv_index_add_run(skv_index *index, skv_run *run);
 bool skv_index_mergeable(const skv_index *index, skv_run *pair[2]);
 /* Put `merged` in their place, unless they are gone; takes all three references. */
 void skv_index_replace_runs(skv_index *index, skv_run *pair[2], skv_run *merged);
+/* Is there nothing to sort or to merge? */
+bool skv_index_in_order(const skv_index *index);
 /* The runs: every record is in one of them, and replaced versions that a snapshot may need too. Kept for the caller. */
-uint32_t skv_index_runs(const skv_index *index, skv_run *out[SKV_INDEX_RUNS_MAX]);
+uint32_t skv_index_runs(skv_index *index, skv_run *out[SKV_INDEX_RUNS_MAX]);
 /* Forget all runs; the next order begins from nothing. */
 void skv_index_drop_order(skv_index *index);
 

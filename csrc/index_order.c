@@ -4,6 +4,8 @@
 #include "memory.h"
 
 #define STALE_SLACK 1024
+/* A reader that meets one more run spends about as much as merging so many records takes. */
+#define RECORDS_PER_EXTRA_RUN 8
 
 void skv_index_drop_order(skv_index *index)
 {
@@ -12,6 +14,7 @@ void skv_index_drop_order(skv_index *index)
     skv_release(index->pending);
     index->pending = NULL;
     index->run_count = index->pending_count = index->pending_capacity = 0;
+    index->credit = 0;
     index->ordered = false;
 }
 
@@ -67,14 +70,21 @@ bool skv_index_add_run(skv_index *index, skv_run *run)
     return true;
 }
 
-/* Runs keep sizes that fall by at least four, so that there are few of them and each record is merged few times. */
-bool skv_index_mergeable(const skv_index *index, skv_run *pair[2])
+/* The last two, when they should become one. */
+static bool last_pair(const skv_index *index, skv_run *pair[2])
 {
     if (index->run_count < 2)
         return false;
     pair[0] = index->runs[index->run_count - 2];
     pair[1] = index->runs[index->run_count - 1];
-    if (pair[0]->count >= 4 * (uint64_t)pair[1]->count)
+    return pair[0]->count < 4 * (uint64_t)pair[1]->count || pair[0]->count + (uint64_t)pair[1]->count <= index->credit;
+}
+
+/* Sizes fall by at least four, so that there are few runs and each record is merged few times; and readers who meet a pair
+ * of runs again and again have it merged once they have spent on it what that takes. */
+bool skv_index_mergeable(const skv_index *index, skv_run *pair[2])
+{
+    if (!last_pair(index, pair))
         return false;
     skv_run_keep(pair[0]);
     skv_run_keep(pair[1]);
@@ -89,6 +99,7 @@ void skv_index_replace_runs(skv_index *index, skv_run *pair[2], skv_run *merged)
         skv_run_release(pair[1]);
         index->runs[count - 2] = merged;
         index->run_count--;
+        index->credit -= merged->count < index->credit ? merged->count : index->credit;
     } else {
         skv_run_release(merged);
     }
@@ -96,8 +107,16 @@ void skv_index_replace_runs(skv_index *index, skv_run *pair[2], skv_run *merged)
     skv_run_release(pair[1]);
 }
 
-uint32_t skv_index_runs(const skv_index *index, skv_run *out[SKV_INDEX_RUNS_MAX])
+bool skv_index_in_order(const skv_index *index)
 {
+    skv_run *pair[2];
+    return index->ordered ? !index->pending_count && !last_pair(index, pair) : !index->size.keys;
+}
+
+uint32_t skv_index_runs(skv_index *index, skv_run *out[SKV_INDEX_RUNS_MAX])
+{
+    if (index->run_count > 1)
+        index->credit += RECORDS_PER_EXTRA_RUN * (index->run_count - 1);
     for (uint32_t i = 0; i < index->run_count; i++) {
         skv_run_keep(index->runs[i]);
         out[i] = index->runs[i];

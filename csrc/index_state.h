@@ -53,6 +53,7 @@ struct skv_index {
     bool ordered;
     skv_run *runs[SKV_INDEX_RUNS_MAX];
     uint32_t run_count;
+    uint64_t credit; /* records that may be merged because readers met more than one run */
     skv_position *pending; /* inserted since the last order */
     uint32_t pending_count, pending_capacity;
 };

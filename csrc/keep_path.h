@@ -6,8 +6,10 @@
 
 /* The first record that is in no shard yet; UINT64_MAX: all are. */
 uint64_t skv_keep_first_unflushed(skv_parts *parts);
-/* Tell the log from which record on it is needed. */
+/* Somebody who is no snapshot may need less than before: tell the log from which record on it is needed. */
 void skv_keep_retire(skv_parts *parts);
+/* The same after the end of a snapshot that may have held back what others needed no more. */
+void skv_keep_retire_rest(skv_parts *parts);
 
 /* Keep the log from the first record on that is in no shard yet, whatever is flushed from now on: a shard that is read later,
  * and the log from there, make the whole store. FULL: too many pins. */

@@ -31,6 +31,7 @@ skv_code skv_lane_view_take(skv_lane *lane, skv_lane_view *out, skv_error *err)
     /* Under the lock: a flush commits first and lets its generation go later, so that this pair misses nothing. */
     code = skv_shard_read_begin(lane->shard, &out->txn, err);
     if (code == SKV_OK) {
+        out->first_seqno = skv_lane_first_seqno(lane);
         out->generations[0] = lane->active;
         out->generations[1] = lane->sealed;
         skv_index_keep(lane->active);
@@ -53,9 +54,9 @@ void skv_lane_view_release(skv_lane *lane, skv_lane_view *view)
 
 uint64_t skv_lane_first_seqno(const skv_lane *lane)
 {
-    uint64_t first = lane->sealed ? skv_index_measure(lane->sealed).first_seqno : 0;
+    uint64_t first = lane->sealed ? skv_index_first_seqno(lane->sealed) : 0;
     if (!first)
-        first = skv_index_measure(lane->active).first_seqno;
+        first = skv_index_first_seqno(lane->active);
     return first ? first : UINT64_MAX;
 }
 
@@ -142,7 +143,15 @@ skv_code skv_lane_order(skv_lane *lane, skv_index *generation, const skv_slots *
                         skv_run *out[SKV_INDEX_RUNS_MAX], uint32_t *count, skv_error *err)
 {
     skv_code code;
+    bool ready;
     *count = 0;
+    skv_lock(&lane->lock);
+    ready = skv_index_in_order(generation);
+    if (ready)
+        *count = skv_index_runs(generation, out);
+    skv_unlock(&lane->lock);
+    if (ready)
+        return SKV_OK;
     skv_lock(&lane->order_lock);
     while ((code = sort_new(lane, generation, slots)) == SKV_AGAIN)
         continue;

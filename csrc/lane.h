@@ -50,6 +50,7 @@ typedef struct {
 typedef struct {
     skv_index *generations[2]; /* owned references; NULL where there is none */
     skv_shard_txn *txn;        /* owned */
+    uint64_t first_seqno;      /* of the oldest unflushed record; UINT64_MAX when all is flushed */
 } skv_lane_view;
 
 skv_code skv_lane_create(skv_lane *lane, skv_shard *shard, skv_clock *clock, const skv_slots *slots, skv_error *err);

@@ -54,6 +54,7 @@ enum { MDB_KEYEXIST = -30799, MDB_NOTFOUND = -30798, MDB_PANIC = -30795, MDB_MAP
     X(get, int (*)(MDB_txn *, MDB_dbi, MDB_val *, MDB_val *))                                                          \
     X(put, int (*)(MDB_txn *, MDB_dbi, MDB_val *, MDB_val *, unsigned))                                                \
     X(cursor_open, int (*)(MDB_txn *, MDB_dbi, MDB_cursor **))                                                         \
+    X(cursor_renew, int (*)(MDB_txn *, MDB_cursor *))                                                                  \
     X(cursor_close, void (*)(MDB_cursor *))                                                                            \
     X(cursor_get, int (*)(MDB_cursor *, MDB_val *, MDB_val *, int))                                                    \
     X(cursor_put, int (*)(MDB_cursor *, MDB_val *, MDB_val *, unsigned))                                               \

@@ -4,162 +4,73 @@
 #include "memory.h"
 #include "msgpack.h"
 
-typedef struct {
-    skv_record record; /* where the source stands; its bytes stay for as long as the snapshot lives */
-    uint64_t prefix;
-    bool ended;
-    uint32_t lane;
-    skv_run *run; /* owned reference; NULL: the shard */
-    uint32_t at, first, last; /* in the run: current, and the bounds [first, last) */
-    skv_shard_cursor *cursor; /* owned */
-    skv_shard_sum passed;     /* by the cursor */
-} source;
-
 struct skv_scan {
-    skv_snapshot *snapshot; /* kept */
+    skv_scan_range range;
     skv_scan *next, *previous; /* of the snapshot's; under its lock */
     bool attached;
-    int flags;
-    bool proving; /* from end to end of a range: every shard's digest of it can be proved */
-    skv_shard_range range;
-    skv_slice start, stop; /* copies, in bounds */
-    source *sources;
+    bool keys_only;
+    skv_scan_source *sources;
     uint32_t count, capacity;
     uint64_t expires_ms; /* of the rows so far, the first to expire; 0: none */
-    uint32_t *losers; /* losers[0] is the winner */
-    const char *file; /* where the row in hand came from */
+    uint64_t rests_on;   /* see skv_scan_rests_on */
+    uint32_t *losers;    /* losers[0] is the winner */
+    const char *file;    /* where the row in hand came from */
     uint8_t bounds[];
 };
 
 /* -- sources -------------------------------------------------------------------------------------------------------- */
 
-static skv_lane *lane_of(const skv_scan *scan, const source *from)
-{
-    return &scan->snapshot->parts->lanes[from->lane];
-}
-
-static const skv_slots *slots_of(const skv_scan *scan)
-{
-    return skv_log_slots(scan->snapshot->parts->log);
-}
-
-static bool reversed(const skv_scan *scan)
-{
-    return (scan->flags & SKV_SCAN_REVERSE) != 0;
-}
-
-static void note_prefix(source *from)
-{
-    from->prefix = skv_order_prefix(from->record.key.data, from->record.key.bytes);
-}
-
-static void stand_in_run(const skv_scan *scan, source *from)
-{
-    from->ended = from->at < from->first || from->at >= from->last;
-    if (from->ended)
-        return;
-    skv_slots_read(slots_of(scan), from->run->positions[from->at], &from->record);
-    note_prefix(from);
-}
-
-static bool beyond(const skv_scan *scan, skv_slice key)
-{
-    if (reversed(scan))
-        return scan->start.data && skv_key_compare(key, scan->start) < 0;
-    return scan->stop.data && skv_key_compare(key, scan->stop) >= 0;
-}
-
-/* Take the outcome of a cursor's move. */
-static skv_code stand_in_shard(const skv_scan *scan, source *from, skv_code moved, skv_error *err)
-{
-    from->ended = moved == SKV_NOT_FOUND || (moved == SKV_OK && beyond(scan, from->record.key));
-    if (from->ended && scan->proving)
-        return skv_shard_prove(lane_of(scan, from)->shard, scan->snapshot->views[from->lane].txn, scan->range,
-                               from->passed, err);
-    if (moved != SKV_OK)
-        return moved == SKV_NOT_FOUND ? SKV_OK : moved;
-    if (scan->proving) {
-        from->passed.digest += skv_record_digest(&from->record);
-        from->passed.count++;
-    }
-    note_prefix(from);
-    return SKV_OK;
-}
-
-static skv_code advance(const skv_scan *scan, source *from, skv_error *err)
-{
-    skv_shard *shard = lane_of(scan, from)->shard;
-    if (from->run) {
-        from->at += reversed(scan) ? UINT32_MAX : 1; /* before the first wraps around, beyond the last */
-        stand_in_run(scan, from);
-        return SKV_OK;
-    }
-    return stand_in_shard(scan, from,
-                          reversed(scan) ? skv_shard_previous(shard, from->cursor, &from->record, err)
-                                         : skv_shard_next(shard, from->cursor, &from->record, err),
-                          err);
-}
-
-static source *add_source(skv_scan *scan, uint32_t lane)
+/* Room for one more; `count` does not count it yet. */
+static skv_scan_source *next_source(skv_scan *scan, skv_error *err)
 {
     if (scan->count == scan->capacity) {
-        uint32_t capacity = scan->capacity ? 2 * scan->capacity : 32;
-        source *larger = skv_resize(scan->sources, capacity * sizeof larger[0]);
-        if (!larger)
+        uint32_t capacity = scan->capacity ? 2 * scan->capacity : scan->range.snapshot->parts->lane_count;
+        skv_scan_source *larger = skv_resize(scan->sources, capacity * sizeof larger[0]);
+        if (!larger) {
+            (void)skv_fail(err, SKV_NO_MEMORY, "out of memory");
             return NULL;
+        }
         scan->sources = larger;
         scan->capacity = capacity;
     }
-    scan->sources[scan->count] = (source){.lane = lane};
-    return &scan->sources[scan->count++];
-}
-
-static skv_code add_run(skv_scan *scan, uint32_t lane, skv_run *run, skv_error *err)
-{
-    source *from = add_source(scan, lane);
-    if (!from) {
-        skv_run_release(run);
-        return skv_fail(err, SKV_NO_MEMORY, "out of memory");
-    }
-    from->run = run;
-    from->first = scan->start.data ? skv_run_seek(run, slots_of(scan), scan->start) : 0;
-    from->last = scan->stop.data ? skv_run_seek(run, slots_of(scan), scan->stop) : run->count;
-    from->at = reversed(scan) ? from->last - 1 : from->first;
-    stand_in_run(scan, from);
-    if (from->ended) { /* nothing in range: one player less in every match */
-        skv_run_release(run);
-        scan->count--;
-    }
-    return SKV_OK;
+    return &scan->sources[scan->count];
 }
 
 static skv_code add_shard(skv_scan *scan, uint32_t lane, skv_error *err)
 {
-    source *from = add_source(scan, lane);
-    skv_shard *shard = scan->snapshot->parts->lanes[lane].shard;
-    skv_code code;
-    if (!from)
-        return skv_fail(err, SKV_NO_MEMORY, "out of memory");
-    from->ended = true;
-    code = skv_shard_cursor_open(shard, scan->snapshot->views[lane].txn, &from->cursor, err);
-    if (code != SKV_OK)
-        return code;
-    return stand_in_shard(scan, from,
-                          reversed(scan) ? skv_shard_seek_before(shard, from->cursor, scan->stop, &from->record, err)
-                                         : skv_shard_seek(shard, from->cursor, scan->start, &from->record, err),
-                          err);
+    skv_scan_source *source = next_source(scan, err);
+    if (!source)
+        return SKV_NO_MEMORY;
+    scan->count++;
+    return skv_source_open_shard(&scan->range, lane, source, err);
+}
+
+static skv_code add_run(skv_scan *scan, uint32_t lane, skv_run *run, skv_error *err)
+{
+    skv_scan_source *source = next_source(scan, err);
+    if (!source) {
+        skv_run_release(run);
+        return SKV_NO_MEMORY;
+    }
+    skv_source_open_run(&scan->range, lane, run, source);
+    if (source->ended) /* nothing in range: one player less in every match */
+        skv_source_close(source);
+    else
+        scan->count++;
+    return SKV_OK;
 }
 
 static skv_code add_lane(skv_scan *scan, uint32_t number, skv_error *err)
 {
-    skv_lane *lane = &scan->snapshot->parts->lanes[number];
+    const skv_snapshot *snapshot = scan->range.snapshot;
     skv_code code = add_shard(scan, number, err);
     for (int i = 0; i < 2 && code == SKV_OK; i++) {
-        skv_index *generation = scan->snapshot->views[number].generations[i];
+        skv_index *generation = snapshot->views[number].generations[i];
         skv_run *runs[SKV_INDEX_RUNS_MAX];
         uint32_t count = 0;
         if (generation)
-            code = skv_lane_order(lane, generation, slots_of(scan), runs, &count, err);
+            code = skv_lane_order(&snapshot->parts->lanes[number], generation, skv_log_slots(snapshot->parts->log), runs,
+                                  &count, err);
         for (uint32_t run = 0; run < count; run++) {
             if (code == SKV_OK)
                 code = add_run(scan, number, runs[run], err);
@@ -172,7 +83,7 @@ static skv_code add_lane(skv_scan *scan, uint32_t number, skv_error *err)
 
 /* -- loser tree ----------------------------------------------------------------------------------------------------- */
 
-static int order_of(const source *a, const source *b)
+static int order_of(const skv_scan_source *a, const skv_scan_source *b)
 {
     if (a->prefix != b->prefix)
         return a->prefix < b->prefix ? -1 : 1;
@@ -182,10 +93,10 @@ static int order_of(const source *a, const source *b)
 /* Does a come before b in this scan's direction? */
 static bool beats(const skv_scan *scan, uint32_t a, uint32_t b)
 {
-    const source *left = &scan->sources[a], *right = &scan->sources[b];
+    const skv_scan_source *left = &scan->sources[a], *right = &scan->sources[b];
     if (left->ended || right->ended)
         return !left->ended;
-    return reversed(scan) ? order_of(left, right) > 0 : order_of(left, right) < 0;
+    return scan->range.reversed ? order_of(left, right) > 0 : order_of(left, right) < 0;
 }
 
 /* Play the matches from a leaf to the root. UINT32_MAX in a match: nobody has played there yet. */
@@ -219,27 +130,36 @@ static skv_code plant_tree(skv_scan *scan, skv_error *err)
 
 /* -- rows ----------------------------------------------------------------------------------------------------------- */
 
+static void note_rest(skv_scan *scan, const skv_record *met)
+{
+    uint64_t seqno = skv_log_must_wait(scan->range.snapshot->parts->log, met);
+    if (seqno > scan->rests_on)
+        scan->rests_on = seqno;
+}
+
 /* The newest version of the next key that the snapshot may see; false at the end. Steps over all its versions. */
 static skv_code next_key(skv_scan *scan, skv_record *out, bool *found, skv_error *err)
 {
-    source *top = &scan->sources[scan->losers[0]];
+    skv_scan_source *top = &scan->sources[scan->losers[0]];
     skv_slice key = top->record.key;
     bool visible = false;
     *found = !top->ended;
     while (!top->ended && skv_key_compare(top->record.key, key) == 0) {
         skv_code code;
-        if (top->record.seqno <= scan->snapshot->seqno && (!visible || top->record.seqno > out->seqno)) {
+        if (top->record.seqno <= scan->range.snapshot->seqno && (!visible || top->record.seqno > out->seqno)) {
             *out = top->record;
-            scan->file = top->run ? "log" : skv_shard_name(lane_of(scan, top)->shard);
+            scan->file = skv_source_file(&scan->range, top);
             visible = true;
         }
-        code = advance(scan, top, err);
+        code = skv_source_advance(&scan->range, top, err);
         if (code != SKV_OK)
             return code;
         replay_matches(scan, scan->losers[0]);
         top = &scan->sources[scan->losers[0]];
     }
-    if (*found && !visible)
+    if (visible)
+        note_rest(scan, out);
+    else
         out->flags = SKV_RECORD_DELETE; /* every version came after the snapshot */
     return SKV_OK;
 }
@@ -268,7 +188,7 @@ static skv_code emit(skv_scan *scan, const skv_record *record, skv_io *io)
         return code;
     at = io->data + io->bytes;
     at = pack_bin(at, record->key);
-    if (!(scan->flags & SKV_SCAN_KEYS_ONLY))
+    if (!scan->keys_only)
         at = pack_bin(at, record->value);
     io->bytes = (uint64_t)(at - io->data);
     if (record->expires_ms && (!scan->expires_ms || record->expires_ms < scan->expires_ms))
@@ -288,14 +208,14 @@ int64_t skv_scan_rows(skv_scan *scan, uint32_t rows_max, uint32_t bytes_max, skv
         if (code != SKV_OK || !found || skv_record_deletes(&record))
             continue;
         code = verify(scan, &record, &io->error); /* before its expiry is believed */
-        if (code == SKV_OK && !skv_snapshot_gone(scan->snapshot, &record)) {
+        if (code == SKV_OK && !skv_snapshot_gone(scan->range.snapshot, &record)) {
             code = emit(scan, &record, io);
             rows++;
         }
     }
     if (code != SKV_OK)
         return code;
-    (void)skv_pack_array5(io->data, scan->flags & SKV_SCAN_KEYS_ONLY ? rows : 2 * rows);
+    (void)skv_pack_array5(io->data, scan->keys_only ? rows : 2 * rows);
     return rows;
 }
 
@@ -311,11 +231,11 @@ static skv_slice keep_bound(uint8_t *room, skv_slice bound)
 
 static void attach(skv_scan *scan)
 {
-    scan->next = scan->snapshot->scans;
+    scan->next = scan->range.snapshot->scans;
     if (scan->next)
         scan->next->previous = scan;
-    scan->snapshot->scans = scan;
-    scan->snapshot->detach = skv_scan_detach;
+    scan->range.snapshot->scans = scan;
+    scan->range.snapshot->detach = skv_scan_detach;
     scan->attached = true;
 }
 
@@ -323,16 +243,14 @@ void skv_scan_detach(skv_scan *scan)
 {
     if (!scan->attached)
         return;
-    for (uint32_t i = 0; i < scan->count; i++) {
-        skv_shard_cursor_close(lane_of(scan, &scan->sources[i])->shard, scan->sources[i].cursor);
-        scan->sources[i].cursor = NULL;
-    }
+    for (uint32_t i = 0; i < scan->count; i++)
+        skv_source_detach(&scan->range, &scan->sources[i]);
     if (scan->next)
         scan->next->previous = scan->previous;
     if (scan->previous)
         scan->previous->next = scan->next;
     else
-        scan->snapshot->scans = scan->next;
+        scan->range.snapshot->scans = scan->next;
     scan->attached = false;
 }
 
@@ -344,13 +262,10 @@ skv_code skv_scan_begin(skv_snapshot *snapshot, skv_slice start, skv_slice stop,
     *out = NULL;
     if (!scan)
         return skv_fail(err, SKV_NO_MEMORY, "out of memory");
-    scan->snapshot = snapshot;
+    scan->range = skv_scan_range_of(snapshot, keep_bound(scan->bounds, start), keep_bound(scan->bounds + start.bytes, stop),
+                                    (flags & SKV_SCAN_REVERSE) != 0);
+    scan->keys_only = (flags & SKV_SCAN_KEYS_ONLY) != 0;
     attach(scan);
-    scan->flags = flags;
-    scan->range = stop.data ? SKV_SHARD_PUBLIC : SKV_SHARD_ALL;
-    scan->proving = !start.data && (!stop.data || skv_key_compare(stop, skv_first_reserved()) == 0);
-    scan->start = keep_bound(scan->bounds, start);
-    scan->stop = keep_bound(scan->bounds + start.bytes, stop);
     for (uint32_t i = 0; i < snapshot->parts->lane_count && code == SKV_OK; i++)
         code = add_lane(scan, i, err);
     if (code == SKV_OK)
@@ -368,16 +283,26 @@ uint64_t skv_scan_expires(const skv_scan *scan)
     return scan->expires_ms;
 }
 
+bool skv_scan_ended(const skv_scan *scan)
+{
+    return scan->sources[scan->losers[0]].ended;
+}
+
+uint64_t skv_scan_rests_on(const skv_scan *scan)
+{
+    return scan->rests_on;
+}
+
 skv_snapshot *skv_scan_snapshot(const skv_scan *scan)
 {
-    return scan->snapshot;
+    return scan->range.snapshot;
 }
 
 void skv_scan_end(skv_scan *scan)
 {
     skv_scan_detach(scan);
     for (uint32_t i = 0; i < scan->count; i++)
-        skv_run_release(scan->sources[i].run);
+        skv_source_close(&scan->sources[i]);
     skv_release(scan->losers);
     skv_release(scan->sources);
     skv_release(scan);

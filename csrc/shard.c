@@ -193,7 +193,7 @@ void skv_shard_free(skv_shard *shard)
         return;
     skv_shard_apply_abort(shard);
     for (uint32_t i = 0; i < shard->pooled; i++)
-        shard->lmdb->txn_abort(shard->pool[i]);
+        skv_shard_txn_free(shard, shard->pool[i]);
     if (shard->env)
         shard->lmdb->env_close(shard->env);
     skv_mutex_free(&shard->lock);
@@ -218,7 +218,7 @@ skv_code skv_shard_grow(skv_shard *shard, skv_error *err)
     }
     alone = !shard->open_txns;
     while (alone && shard->pooled)
-        shard->lmdb->txn_abort(shard->pool[--shard->pooled]);
+        skv_shard_txn_free(shard, shard->pool[--shard->pooled]);
     if (alone && rc == 0)
         rc = shard->lmdb->env_set_mapsize(shard->env, 2 * info.me_mapsize);
     shard->growing = false;
@@ -264,7 +264,7 @@ skv_code skv_shard_reserve(skv_shard *shard, uint64_t pages, skv_error *err)
     int rc;
     if (code != SKV_OK)
         return code;
-    code = count_free(shard, (MDB_txn *)txn, &free, err);
+    code = count_free(shard, txn->inner, &free, err);
     rc = shard->lmdb->env_info(shard->env, &info);
     skv_shard_read_end(shard, txn);
     if (rc != 0)
@@ -298,7 +298,7 @@ void skv_shard_measure(skv_shard *shard, uint64_t *records, uint64_t *file_bytes
     skv_shard_txn *txn;
     (void)shard->lmdb->env_info(shard->env, &info);
     if (skv_shard_read_begin(shard, &txn, NULL) == SKV_OK) {
-        (void)shard->lmdb->stat((MDB_txn *)txn, shard->dbi, &stat);
+        (void)shard->lmdb->stat(txn->inner, shard->dbi, &stat);
         skv_shard_read_end(shard, txn);
     }
     *records = atomic_load(&shard->records);

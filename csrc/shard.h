@@ -49,7 +49,7 @@ skv_code skv_shard_count(skv_shard *shard, skv_shard_txn *txn, uint64_t *out, sk
 /* Cursors do not verify what they pass: whoever uses a record does.
  * owned: skv_shard_cursor_close, before its transaction ends. */
 skv_code skv_shard_cursor_open(skv_shard *shard, skv_shard_txn *txn, skv_shard_cursor **out, skv_error *err);
-void skv_shard_cursor_close(skv_shard *shard, skv_shard_cursor *cursor);
+void skv_shard_cursor_close(skv_shard *shard, skv_shard_txn *txn, skv_shard_cursor *cursor);
 /* First key at or after `key`; last key before it. NULL data: from the very end of that side. OK, NOT_FOUND, CORRUPT. */
 skv_code skv_shard_seek(skv_shard *shard, skv_shard_cursor *cursor, skv_slice key, skv_record *out, skv_error *err);
 skv_code skv_shard_seek_before(skv_shard *shard, skv_shard_cursor *cursor, skv_slice key, skv_record *out,

@@ -5,7 +5,7 @@
 
 uint64_t skv_shard_txn_state(const skv_shard *shard, const skv_shard_txn *txn)
 {
-    return shard->lmdb->txn_id((MDB_txn *)(uintptr_t)txn);
+    return shard->lmdb->txn_id(txn->inner);
 }
 
 skv_code skv_shard_give(skv_shard *shard, const uint8_t store_id[SKV_STORE_ID_BYTES], uint64_t applied_seqno,
@@ -50,7 +50,7 @@ skv_code skv_shard_walk(skv_shard *shard, skv_shard_visit visit, void *context, 
     }
     if (code == SKV_NOT_FOUND)
         code = skv_shard_prove(shard, txn, SKV_SHARD_ALL, sum, err);
-    skv_shard_cursor_close(shard, cursor);
+    skv_shard_cursor_close(shard, txn, cursor);
     skv_shard_read_end(shard, txn);
     return code;
 }

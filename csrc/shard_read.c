@@ -1,5 +1,8 @@
 /* L2 part (shard family). Reading: pooled transactions, single keys, cursors. */
+#include <errno.h>
+
 #include "hash.h"
+#include "memory.h"
 #include "shard_state.h"
 
 #define GROW_WAIT_NS SKV_NS_PER_S
@@ -15,26 +18,45 @@ static void wait_until_grown(skv_shard *shard)
     }
 }
 
+static int begin_new(skv_shard *shard, skv_shard_txn **out)
+{
+    skv_shard_txn *txn = skv_alloc(sizeof *txn);
+    int rc = txn ? shard->lmdb->txn_begin(shard->env, NULL, MDB_RDONLY, &txn->inner) : ENOMEM;
+    *out = txn;
+    return rc;
+}
+
+static int begin_again(skv_shard *shard, skv_shard_txn *txn)
+{
+    return txn->fresh ? 0 : shard->lmdb->txn_renew(txn->inner);
+}
+
+void skv_shard_txn_free(skv_shard *shard, skv_shard_txn *txn)
+{
+    if (!txn)
+        return;
+    if (txn->cursor)
+        shard->lmdb->cursor_close(txn->cursor);
+    if (txn->inner)
+        shard->lmdb->txn_abort(txn->inner);
+    skv_release(txn);
+}
+
 skv_code skv_shard_read_begin(skv_shard *shard, skv_shard_txn **out, skv_error *err)
 {
-    MDB_txn *txn = NULL;
-    bool fresh = false;
-    int rc = 0;
+    skv_shard_txn *txn = NULL;
+    int rc;
     skv_lock(&shard->lock);
     wait_until_grown(shard);
     shard->open_txns++;
-    if (shard->pooled) {
+    if (shard->pooled)
         txn = shard->pool[--shard->pooled];
-        fresh = shard->fresh[shard->pooled];
-    }
     skv_unlock(&shard->lock);
-    if (!fresh)
-        rc = txn ? shard->lmdb->txn_renew(txn) : shard->lmdb->txn_begin(shard->env, NULL, MDB_RDONLY, &txn);
-    *out = (skv_shard_txn *)txn;
+    rc = txn ? begin_again(shard, txn) : begin_new(shard, &txn);
+    *out = txn;
     if (rc == 0)
         return SKV_OK;
-    if (txn)
-        shard->lmdb->txn_abort(txn);
+    skv_shard_txn_free(shard, txn);
     skv_lock(&shard->lock);
     shard->open_txns--;
     skv_unlock(&shard->lock);
@@ -45,22 +67,20 @@ skv_code skv_shard_read_begin(skv_shard *shard, skv_shard_txn **out, skv_error *
 /* A transaction that still shows the newest commit is kept as it is; it holds no page back. */
 void skv_shard_read_end(skv_shard *shard, skv_shard_txn *txn)
 {
-    MDB_txn *inner = (MDB_txn *)txn;
-    bool growing, pooled, fresh;
+    bool growing, pooled;
     skv_lock(&shard->lock);
-    fresh = shard->lmdb->txn_id(inner) == shard->newest_txn_id;
+    txn->fresh = shard->lmdb->txn_id(txn->inner) == shard->newest_txn_id;
     pooled = shard->pooled < SKV_SHARD_POOL_MAX;
     if (pooled) {
-        if (!fresh)
-            shard->lmdb->txn_reset(inner);
-        shard->fresh[shard->pooled] = fresh;
-        shard->pool[shard->pooled++] = inner;
+        if (!txn->fresh)
+            shard->lmdb->txn_reset(txn->inner);
+        shard->pool[shard->pooled++] = txn;
     }
     shard->open_txns--;
     growing = shard->growing;
     skv_unlock(&shard->lock);
     if (!pooled)
-        shard->lmdb->txn_abort(inner);
+        skv_shard_txn_free(shard, txn);
     if (growing)
         skv_event_notify(&shard->quiet);
 }
@@ -70,9 +90,9 @@ void skv_shard_committed(skv_shard *shard, uint64_t txn_id)
     skv_lock(&shard->lock);
     shard->newest_txn_id = txn_id;
     for (uint32_t i = 0; i < shard->pooled; i++) {
-        if (shard->fresh[i])
-            shard->lmdb->txn_reset(shard->pool[i]);
-        shard->fresh[i] = false;
+        if (shard->pool[i]->fresh)
+            shard->lmdb->txn_reset(shard->pool[i]->inner);
+        shard->pool[i]->fresh = false;
     }
     skv_unlock(&shard->lock);
 }
@@ -88,7 +108,7 @@ static skv_code read_record(skv_shard *shard, skv_slice key, const MDB_val *stor
 skv_code skv_shard_get(skv_shard *shard, skv_shard_txn *txn, skv_slice key, skv_record *out, skv_error *err)
 {
     MDB_val wanted = skv_val_of(key), stored;
-    int rc = shard->lmdb->get((MDB_txn *)txn, shard->dbi, &wanted, &stored);
+    int rc = shard->lmdb->get(txn->inner, shard->dbi, &wanted, &stored);
     if (rc == MDB_NOTFOUND)
         return SKV_NOT_FOUND;
     return rc == 0 ? read_record(shard, key, &stored, out, err) : skv_shard_fail(shard, rc, "read", err);
@@ -97,7 +117,7 @@ skv_code skv_shard_get(skv_shard *shard, skv_shard_txn *txn, skv_slice key, skv_
 skv_code skv_shard_sum_of(skv_shard *shard, skv_shard_txn *txn, skv_shard_sum *out, skv_error *err)
 {
     skv_shard_meta meta;
-    skv_code code = skv_shard_read_meta(shard, (MDB_txn *)txn, &meta, err);
+    skv_code code = skv_shard_read_meta(shard, txn->inner, &meta, err);
     if (code == SKV_OK)
         *out = meta.all;
     return code;
@@ -106,7 +126,7 @@ skv_code skv_shard_sum_of(skv_shard *shard, skv_shard_txn *txn, skv_shard_sum *o
 skv_code skv_shard_count(skv_shard *shard, skv_shard_txn *txn, uint64_t *out, skv_error *err)
 {
     skv_shard_meta meta;
-    skv_code code = skv_shard_read_meta(shard, (MDB_txn *)txn, &meta, err);
+    skv_code code = skv_shard_read_meta(shard, txn->inner, &meta, err);
     if (code == SKV_OK)
         *out = meta.all.count - meta.reserved.count;
     return code;
@@ -114,17 +134,27 @@ skv_code skv_shard_count(skv_shard *shard, skv_shard_txn *txn, uint64_t *out, sk
 
 /* -- cursors -------------------------------------------------------------------------------------------------------- */
 
+/* The transaction's idle cursor, or a new one. */
 skv_code skv_shard_cursor_open(skv_shard *shard, skv_shard_txn *txn, skv_shard_cursor **out, skv_error *err)
 {
-    MDB_cursor *cursor;
-    int rc = shard->lmdb->cursor_open((MDB_txn *)txn, shard->dbi, &cursor);
+    MDB_cursor *cursor = txn->cursor;
+    int rc;
+    txn->cursor = NULL;
+    if (cursor)
+        rc = shard->lmdb->cursor_renew(txn->inner, cursor);
+    else
+        rc = shard->lmdb->cursor_open(txn->inner, shard->dbi, &cursor);
+    if (rc != 0 && cursor)
+        shard->lmdb->cursor_close(cursor);
     *out = rc == 0 ? (skv_shard_cursor *)cursor : NULL;
     return rc == 0 ? SKV_OK : skv_shard_fail(shard, rc, "open a cursor", err);
 }
 
-void skv_shard_cursor_close(skv_shard *shard, skv_shard_cursor *cursor)
+void skv_shard_cursor_close(skv_shard *shard, skv_shard_txn *txn, skv_shard_cursor *cursor)
 {
-    if (cursor)
+    if (cursor && !txn->cursor)
+        txn->cursor = (MDB_cursor *)cursor;
+    else if (cursor)
         shard->lmdb->cursor_close((MDB_cursor *)cursor);
 }
 
@@ -179,7 +209,7 @@ skv_code skv_shard_prove(skv_shard *shard, skv_shard_txn *txn, skv_shard_range r
 {
     skv_shard_meta meta;
     skv_shard_sum sum;
-    skv_code code = skv_shard_read_meta(shard, (MDB_txn *)txn, &meta, err);
+    skv_code code = skv_shard_read_meta(shard, txn->inner, &meta, err);
     if (code != SKV_OK)
         return code;
     sum = meta.all;

@@ -9,6 +9,13 @@
 
 #define SKV_SHARD_POOL_MAX 64
 
+/* A read transaction, and a cursor of it that waits for its next use. */
+struct skv_shard_txn {
+    MDB_txn *inner;
+    MDB_cursor *cursor; /* owned, or NULL */
+    bool fresh;         /* in the pool: still shows the newest commit, can be used as it is */
+};
+
 typedef struct {
     uint64_t applied_seqno;
     skv_shard_sum all;
@@ -26,9 +33,8 @@ struct skv_shard {
     char name[SKV_NAME_MAX];
 
     skv_mutex lock; /* of the pool and the gate */
-    MDB_txn *pool[SKV_SHARD_POOL_MAX];
+    skv_shard_txn *pool[SKV_SHARD_POOL_MAX];
     uint32_t pooled;
-    bool fresh[SKV_SHARD_POOL_MAX]; /* still shows the newest commit: can be used as it is */
     uint64_t newest_txn_id;
     uint32_t open_txns;
     bool growing;
@@ -61,6 +67,8 @@ skv_code skv_shard_fail(skv_shard *shard, int rc, const char *doing, skv_error *
 /* The shard's own record, checked against the number of records. */
 skv_code skv_shard_read_meta(skv_shard *shard, MDB_txn *txn, skv_shard_meta *out, skv_error *err);
 void skv_shard_encode_meta(const skv_shard *shard, const skv_shard_meta *meta, uint8_t out[SKV_SHARD_META_BYTES]);
+/* End a transaction that goes back to no pool. */
+void skv_shard_txn_free(skv_shard *shard, skv_shard_txn *txn);
 /* A commit was made: pooled transactions that show an older state let go of it. */
 void skv_shard_committed(skv_shard *shard, uint64_t txn_id);
 /* Let readers without a transaction see what was committed. */

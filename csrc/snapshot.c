@@ -35,17 +35,14 @@ static skv_code take_views(skv_parts *parts, skv_snapshot *snapshot, skv_error *
     snapshot->now_ms = skv_clock_now(&parts->clock);
     snapshot->wait_seqno = skv_log_last_disk(parts->log);
     snapshot->pin_seqno = snapshot->seqno + 1;
+    snapshot->needs = parts->needs;
     for (uint32_t i = 0; i < parts->lane_count; i++) {
-        skv_lane *lane = &parts->lanes[i];
-        uint64_t first;
-        skv_code code = skv_lane_view_take(lane, &snapshot->views[i], err);
+        skv_lane_view *view = &snapshot->views[i];
+        skv_code code = skv_lane_view_take(&parts->lanes[i], view, err);
         if (code != SKV_OK)
             return code;
-        skv_lock(&lane->lock);
-        first = skv_lane_first_seqno(lane);
-        skv_unlock(&lane->lock);
-        if (first < snapshot->pin_seqno)
-            snapshot->pin_seqno = first;
+        if (view->first_seqno < snapshot->pin_seqno)
+            snapshot->pin_seqno = view->first_seqno;
     }
     return SKV_OK;
 }
@@ -82,9 +79,9 @@ skv_code skv_snapshot_take(skv_parts *parts, skv_snapshot **out, skv_error *err)
     return SKV_OK;
 }
 
-void skv_snapshot_end(skv_snapshot *snapshot)
+bool skv_snapshot_end(skv_snapshot *snapshot)
 {
-    bool ended;
+    bool ended, held;
     skv_lock(&snapshot->lock);
     ended = snapshot->dead;
     snapshot->dead = true;
@@ -94,11 +91,13 @@ void skv_snapshot_end(skv_snapshot *snapshot)
         release_views(snapshot);
     skv_unlock(&snapshot->lock);
     if (ended)
-        return;
+        return false;
     skv_log_lock(snapshot->parts->log);
     unlink_snapshot(snapshot->parts, snapshot);
+    held = snapshot->needs != snapshot->parts->needs;
     skv_log_unlock(snapshot->parts->log);
     skv_snapshot_release(snapshot);
+    return held;
 }
 
 void skv_snapshot_release(skv_snapshot *snapshot)

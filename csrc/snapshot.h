@@ -18,6 +18,7 @@ struct skv_snapshot {
     uint64_t now_ms;     /* when it was taken: what has expired is judged by this */
     uint64_t wait_seqno; /* of the newest disk-level record inside: durable before anything is read */
     uint64_t pin_seqno;  /* the log is needed from here on */
+    uint64_t needs;      /* parts->needs when it was taken */
     uint64_t created_ns;
     skv_scan *scans;               /* that read through it; under the lock */
     void (*detach)(skv_scan *scan); /* makes a scan let go of its cursors */
@@ -34,9 +35,10 @@ static inline bool skv_snapshot_gone(const skv_snapshot *snapshot, const skv_rec
 
 /* owned: skv_snapshot_release, at any time. */
 skv_code skv_snapshot_take(skv_parts *parts, skv_snapshot **out, skv_error *err);
-/* Let go of everything it holds, its scans' cursors first, and leave the list of live ones. Once; takes its lock. The memory
- * goes when this and skv_snapshot_release have both happened, in either order. */
-void skv_snapshot_end(skv_snapshot *snapshot);
+/* Let go of everything it holds, its scans' cursors first, and leave the list of live ones; takes its lock. The memory
+ * goes when this and skv_snapshot_release have both happened, in either order. true: somebody needs less of the log since it
+ * was taken, so that it may have been what kept the log. */
+bool skv_snapshot_end(skv_snapshot *snapshot);
 void skv_snapshot_release(skv_snapshot *snapshot);
 
 #endif

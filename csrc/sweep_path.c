@@ -92,7 +92,7 @@ skv_code skv_sweep_shard(skv_parts *parts, skv_lane *lane, skv_sweep_place *at, 
     code = skv_shard_cursor_open(lane->shard, txn, &cursor, &io->error);
     if (code == SKV_OK)
         code = visit_some(parts, lane->shard, cursor, &seen, at, io);
-    skv_shard_cursor_close(lane->shard, cursor);
+    skv_shard_cursor_close(lane->shard, txn, cursor);
     skv_shard_read_end(lane->shard, txn);
     return code == SKV_AGAIN ? SKV_OK : code; /* a flush ended meanwhile: the next round looks anew */
 }

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from shardkv.readset import RangeRead
 
 FIRST_ROWS = 64
+WHOLE_ROWS = 256  # a limit up to this is reached with one block
 MOST_ROWS = 4096
 BLOCK_BYTES = 256 << 10
 
@@ -85,8 +86,19 @@ def blocks(
     if limit == 0 or empty(limits):
         return iter(())
     flags = (_native.REVERSE if reverse else 0) | (0 if values else _native.KEYS_ONLY)
-    scan = engine.open_scan(snapshot, *limits, flags)
-    return _blocks(engine, scan, limit, 2 if values else 1, most_rows)
+    width = 2 if values else 1
+    if limit is not None and limit <= WHOLE_ROWS:
+        first = engine.first_rows(snapshot, limits, flags | _native.ONLY, limit, BLOCK_BYTES)
+    else:
+        first = engine.first_rows(snapshot, limits, flags, FIRST_ROWS, BLOCK_BYTES)
+    if first is None:
+        scan = engine.open_scan(snapshot, *limits, flags)
+        return _blocks(engine, scan, limit, width, most_rows)
+    block, rest = first
+    if rest is None:
+        return iter((_rows_of(block, width),))
+    left = None if limit is None else limit - len(block) // width
+    return chain((_rows_of(block, width),), _blocks(engine, rest, left, width, most_rows))
 
 
 def watched_rows(
@@ -112,6 +124,10 @@ def watched_rows(
     return chain.from_iterable(blocks())
 
 
+def _rows_of(block: list[Any], width: int) -> Iterable[Any]:
+    return block if width == 1 else zip(*[iter(block)] * 2, strict=True)
+
+
 def _blocks(
     engine: Engine, scan: Any, limit: int | None, width: int, most_rows: int
 ) -> Iterator[Iterable[Any]]:
@@ -124,7 +140,7 @@ def _blocks(
             block = msgpack.unpackb(blob)
             if limit is not None:
                 limit -= len(block) // width
-            yield block if width == 1 else zip(*[iter(block)] * 2, strict=True)
+            yield _rows_of(block, width)
             most = min(2 * most, most_rows)
     finally:
         _native.release(scan)

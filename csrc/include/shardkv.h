@@ -66,6 +66,7 @@
 /* Scan flags. */
 #define SKV_SCAN_REVERSE 1
 #define SKV_SCAN_KEYS_ONLY 2
+#define SKV_SCAN_ONLY 4 /* of skv_scan_first: more than rows_max rows are not wanted */
 
 /* As `since` of a feed: whatever becomes durable from now on. */
 #define SKV_FEED_FROM_NOW 0xffffffffffffffff
@@ -318,6 +319,17 @@ skv_scan *skv_scan_open(skv_store *store, skv_snapshot *snapshot, const char *st
 /* Next rows as one flat msgpack array, key, value, key, value ... (or keys alone), in io->data; returns how many rows, 0
  * at the end. */
 int64_t skv_scan_next(skv_scan *scan, uint32_t rows_max, uint32_t bytes_max, skv_io *io);
+/* Begin a scan and take its first rows, in one call, as skv_scan_open and skv_scan_next would. *rest: the scan, when more rows
+ * may follow; owned: skv_scan_free. NULL: these are all, and nothing is held any more. io->seqno: what to wait for with
+ * skv_wait before a row is shown, the slice of waiting is over; 0: nothing. Only what was met is waited for when it is all. */
+typedef struct {
+    skv_snapshot *snapshot; /* NULL: of now */
+    const char *start, *stop;
+    size_t start_bytes, stop_bytes;
+    int flags;
+    uint32_t rows_max, bytes_max;
+} skv_scan_terms;
+int64_t skv_scan_first(skv_store *store, const skv_scan_terms *terms, skv_scan **rest, skv_io *io);
 /* Of the rows that were handed over, the expiry of the one that expires first; 0: none does. */
 uint64_t skv_scan_expires(const skv_scan *scan);
 void skv_scan_free(skv_scan *scan);

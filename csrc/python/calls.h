@@ -38,4 +38,7 @@ PyObject *skv_calls_get_entry(PyObject *object, PyObject *key);
 PyObject *skv_calls_put_if(PyObject *object, PyObject *const *args, Py_ssize_t count);
 PyObject *skv_calls_incr(PyObject *object, PyObject *const *args, Py_ssize_t count);
 
+/* scans.c: the first rows of a scan. */
+PyObject *skv_calls_scan(PyObject *object, PyObject *const *args, Py_ssize_t count);
+
 #endif

@@ -56,6 +56,21 @@ if TYPE_CHECKING:
         def incr(self, key: bytes, delta: int, initial: int, ack: int, number: int, /) -> Any:
             """Return the sum; (sum, seqno): wait for it; NotImplemented: nothing was appended."""
 
+        def scan(
+            self,
+            snapshot: int,
+            start: bytes | None,
+            stop: bytes | None,
+            flags: int,
+            rows_max: int,
+            bytes_max: int,
+            /,
+        ) -> Any:
+            """Return a flat list of the first rows, the address of the scan that has the rest, the seqno to wait for.
+
+            Address 0: these are all. NotImplemented: nothing was begun.
+            """
+
     class TicketBase:
         """What C fills in for a ticket."""
 

@@ -30,6 +30,7 @@ SLICE_MS: Final = 100
 NO_SNAPSHOT: Final[Any] = ffi.NULL
 REVERSE: Final[int] = lib.SKV_SCAN_REVERSE
 KEYS_ONLY: Final[int] = lib.SKV_SCAN_KEYS_ONLY
+ONLY: Final[int] = lib.SKV_SCAN_ONLY
 LOOPS: Final[dict[str, Any]] = {
     "sync": lib.skv_run_sync,
     "log": lib.skv_run_log,

@@ -88,6 +88,30 @@ class Reading(Handle):
             self.wait(int(ws.c.seqno))
         return handle
 
+    def first_rows(
+        self,
+        snapshot: Any,
+        limits: tuple[bytes | None, bytes | None],
+        flags: int,
+        rows_max: int,
+        bytes_max: int,
+    ) -> tuple[list[bytes], Any] | None:
+        """Begin a scan; return its first rows in one flat list, and its handle, None when there are no more.
+
+        None: it has to be opened, which explains why.
+        """
+        address = int(ffi.cast("uintptr_t", snapshot)) if snapshot else 0
+        found = self.calls.scan(address, *limits, flags, rows_max, bytes_max)
+        if found is NotImplemented:
+            return None
+        rows, address, seqno = found
+        rest = address and owned(
+            ffi.cast("skv_scan *", address), lib.skv_scan_free, self.handle, snapshot
+        )
+        if seqno:
+            self.wait(seqno)
+        return rows, rest or None
+
     def open_scan(self, snapshot: Any, start: bytes | None, stop: bytes | None, flags: int) -> Any:
         """Begin a scan; return its handle, which frees itself."""
         ws = self.take()

@@ -28,12 +28,17 @@ async def first_row(store: shardkv.aio.Store) -> Any:
     return None
 
 
+async def short_scan(store: shardkv.aio.Store) -> Any:
+    return [row async for row in store.scan(KEY, limit=1)]
+
+
 READS: dict[str, Read] = {
     "get": lambda store: store.get(KEY),
     "contains": lambda store: store.contains(KEY),
     "get_many": lambda store: store.get_many([b"none", KEY]),
     "count": lambda store: store.count(),
     "first row": first_row,
+    "short scan": short_scan,
     "get of a snapshot": in_cut,
     "delete of what is there": lambda store: store.delete(KEY, ack="memory"),
     "pop": lambda store: store.pop(KEY),

@@ -133,6 +133,31 @@ static void test_replaced_records_do_not_pile_up_in_the_runs(void)
     release(at);
 }
 
+/* Who looks again and again soon meets one run; who writes between any two looks pays for few merges. */
+static void test_runs_that_readers_meet_often_become_one(void)
+{
+    model *at = create();
+    skv_run *runs[SKV_INDEX_RUNS_MAX];
+    uint32_t count = 0, looks = 0;
+    for (uint64_t number = 0; number < 1000; number++)
+        insert(at, number);
+    (void)check_order(at);
+    for (uint64_t number = 1000; number < 1010; number++)
+        insert(at, number);
+    CHECK(!skv_index_in_order(at->index));
+    do {
+        order(at);
+        CHECK(skv_index_in_order(at->index));
+        count = skv_index_runs(at->index, runs);
+        for (uint32_t i = 0; i < count; i++)
+            skv_run_release(runs[i]);
+        CHECK(++looks < 300);
+    } while (count > 1 || !skv_index_in_order(at->index));
+    CHECK(looks > 50);
+    CHECK_EQ(check_order(at), 1010);
+    release(at);
+}
+
 static void test_an_order_that_was_dropped_meanwhile_is_begun_again(void)
 {
     model *at = create();
@@ -205,6 +230,7 @@ int main(void)
 {
     RUN(test_every_needed_record_is_in_one_run);
     RUN(test_replaced_records_do_not_pile_up_in_the_runs);
+    RUN(test_runs_that_readers_meet_often_become_one);
     RUN(test_an_order_that_was_dropped_meanwhile_is_begun_again);
     RUN(test_runs_outlive_the_index_that_gave_them);
     RUN(test_without_memory_nothing_is_taken_and_inserts_go_on);

@@ -24,10 +24,10 @@ LEVELS = {
     "what a path is handed": "parts",
     "what a path asks": "condition",
     "paths": "write_path snapshot replay_path copy_path ship_path mend_path",
-    "paths that take another": "read_path scan_path keep_path batch",
-    "paths that take two": "atomic_path sweep_path flush_path",
+    "paths that take another": "read_path scan_source keep_path batch",
+    "paths that take two": "atomic_path sweep_path flush_path scan_path",
     "house": "home still remains mend store settings loops copying increment",
-    "contract": """api_read api_write api_expiry api_atomic api_changes api_stats api_notify
+    "contract": """api_read api_scan api_write api_expiry api_atomic api_changes api_stats api_notify
         api_copy api_check api_scrub api_mend api_peers api_standing""",
 }
 # Neighbours on one level that may know each other, as long as no circle comes of it.

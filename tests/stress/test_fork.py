@@ -31,7 +31,7 @@ def in_child():
         lambda: store.get(b"1"), lambda: b"1" in store, lambda: store.get_many([b"1"]),
         lambda: len(store), lambda: list(store), lambda: store.snapshot(), lambda: store.sync(),
         lambda: store.flush(), lambda: store.stats(), lambda: store.shard_of(b"1"),
-        lambda: snapshot.get(b"1"), lambda: list(snapshot.scan()), lambda: next(scan),
+        lambda: snapshot.get(b"1"), lambda: list(snapshot.scan()), lambda: list(scan),
         lambda: ticket.wait(), lambda: batch.__exit__(None, None, None), lambda: store.close(),
     ]
     for number, call in enumerate(calls):

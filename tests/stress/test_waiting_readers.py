@@ -28,6 +28,8 @@ READS: dict[str, Callable[[shardkv.Store], Any]] = {
     "len": len,
     "first row": lambda store: next(store.scan()),
     "first key": lambda store: next(iter(store)),
+    "short scan": lambda store: list(store.scan(KEY, limit=1)),
+    "short scan backwards": lambda store: list(store.scan(reverse=True, limit=5, values=False)),
     "get of a snapshot": lambda store: in_cut(store, lambda cut: cut.get(KEY)),
     "scan of a snapshot": lambda store: in_cut(store, lambda cut: list(cut.scan())),
     "delete of what is there": lambda store: store.delete(KEY, ack="memory"),
@@ -76,16 +78,47 @@ def test_a_reader_is_never_shown_what_could_not_be_synced(
     assert failing[b"kept"] == b"1"
 
 
-def test_the_absence_of_a_deleted_key_is_waited_for_too(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "there",
+    [lambda store: KEY in store, lambda store: list(store.scan(KEY, limit=1))],
+    ids=["in", "scan"],
+)
+def test_the_absence_of_a_deleted_key_is_waited_for_too(
+    tmp_path: Path, there: Callable[[shardkv.Store], Any]
+) -> None:
     with shardkv.open(tmp_path / "store", shards=1) as store:
         for turn in range(50):
             store.put(KEY, b"%d" % turn)
             other = threading.Thread(target=store.delete, args=(KEY,))
             other.start()
-            while KEY in store:
+            while there(store):
                 pass
             assert store.stats().durable_seqno == 2 * turn + 2, "told before it was durable"
             other.join()
+
+
+def test_a_short_scan_waits_for_what_it_meets_and_for_nothing_else(
+    failing: shardkv.Store,
+) -> None:
+    """It once waited for all that was appended."""
+    ticket = failing.submit(KEY, b"never durable")
+    with pytest.raises(shardkv.PoisonedError):
+        ticket.wait()
+    assert list(failing.scan(stop=KEY)) == [(b"kept", b"1")]
+    assert list(failing.scan(limit=1)) == [(b"kept", b"1")]
+    assert list(failing.scan(b"z", limit=1)) == []
+    with pytest.raises(shardkv.PoisonedError):
+        failing.scan(KEY, b"kez")
+
+
+def test_a_long_scan_waits_for_its_whole_cut(tmp_path: Path) -> None:
+    with shardkv.open(tmp_path / "store", shards=2) as store:
+        store.put_many({b"%03d" % n: b"" for n in range(200)})
+        for turn in range(50):
+            ticket = store.submit(b"last", bytes([turn]) * 3000)
+            rows = store.scan(values=False)
+            assert ticket.done(), f"turn {turn}"
+            assert list(rows)[-1] == b"last"
 
 
 def test_a_memory_record_is_shown_without_a_sync(tmp_path: Path) -> None:
