@@ -6,8 +6,6 @@ from collections.abc import Iterable, Iterator
 from itertools import chain, repeat
 from typing import TYPE_CHECKING, Any
 
-import msgpack
-
 from shardkv import _native
 from shardkv._native import Engine, as_bytes
 from shardkv.errors import InvalidError
@@ -134,10 +132,10 @@ def _blocks(
     most = FIRST_ROWS
     try:
         while limit is None or limit > 0:
-            blob = engine.next_rows(scan, most if limit is None else min(most, limit), BLOCK_BYTES)
-            if blob is None:
+            rows_max = most if limit is None else min(most, limit)
+            block = engine.next_rows(scan, width, rows_max, BLOCK_BYTES)
+            if block is None:
                 return
-            block = msgpack.unpackb(blob)
             if limit is not None:
                 limit -= len(block) // width
             yield _rows_of(block, width)

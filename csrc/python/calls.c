@@ -334,6 +334,8 @@ static PyMethodDef calls_methods[] = {
     {"incr", (PyCFunction)(void (*)(void))skv_calls_incr, METH_FASTCALL,
      "incr(key, delta, initial, ack, number, /)\n--\n\nReturn the sum, (sum, seqno) to wait for, NotImplemented for the "
      "other way."},
+    {"rows", (PyCFunction)(void (*)(void))skv_calls_rows, METH_FASTCALL,
+     "rows(address, count, /)\n--\n\nReturn the flat list of count keys and values that a scan left in the workspace there."},
     {"scan", (PyCFunction)(void (*)(void))skv_calls_scan, METH_FASTCALL,
      "scan(snapshot, start, stop, flags, rows_max, bytes_max, /)\n--\n\nReturn a flat list of the first rows, the address of "
      "the scan that has the rest, the seqno to wait for; NotImplemented for the other way."},

@@ -38,7 +38,8 @@ PyObject *skv_calls_get_entry(PyObject *object, PyObject *key);
 PyObject *skv_calls_put_if(PyObject *object, PyObject *const *args, Py_ssize_t count);
 PyObject *skv_calls_incr(PyObject *object, PyObject *const *args, Py_ssize_t count);
 
-/* scans.c: the first rows of a scan. */
+/* scans.c: the first rows of a scan; the rows that a call left in a workspace. */
 PyObject *skv_calls_scan(PyObject *object, PyObject *const *args, Py_ssize_t count);
+PyObject *skv_calls_rows(PyObject *object, PyObject *const *args, Py_ssize_t count);
 
 #endif

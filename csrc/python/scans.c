@@ -1,4 +1,4 @@
-/* Part of the second door: the beginning of a scan, which of a short one is all of it. */
+/* Part of the second door: the beginning of a scan, which of a short one is all of it, and the rows of the rest. */
 #include "calls.h"
 
 #define HEAD_BYTES 5 /* of the array */
@@ -76,4 +76,15 @@ PyObject *skv_calls_scan(PyObject *object, PyObject *const *args, Py_ssize_t cou
         skv_scan_free(rest);
     skv_calls_give(self, io);
     return result;
+}
+
+/* args: the address of a workspace, and how many bins the packed rows in it have. */
+PyObject *skv_calls_rows(PyObject *object, PyObject *const *args, Py_ssize_t count)
+{
+    const skv_io *io = count == 2 ? PyLong_AsVoidPtr(args[0]) : NULL;
+    Py_ssize_t bins = io ? PyLong_AsSsize_t(args[1]) : -1;
+    (void)object;
+    if (PyErr_Occurred())
+        return NULL;
+    return bins < 0 ? Py_NewRef(Py_NotImplemented) : list_of(io, bins);
 }

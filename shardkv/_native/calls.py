@@ -71,6 +71,10 @@ if TYPE_CHECKING:
             Address 0: these are all. NotImplemented: nothing was begun.
             """
 
+        def rows(self, address: int, count: int, /) -> list[bytes]:
+            """Return the flat list of keys and values that a scan left in the workspace there."""
+            raise NotImplementedError
+
     class TicketBase:
         """What C fills in for a ticket."""
 

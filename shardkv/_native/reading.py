@@ -128,12 +128,13 @@ class Reading(Handle):
             self.wait(seqno)
         return handle
 
-    def next_rows(self, scan: Any, rows_max: int, bytes_max: int) -> bytes | None:
-        """Return the next rows of a scan as a packed array; None at its end."""
+    def next_rows(self, scan: Any, width: int, rows_max: int, bytes_max: int) -> list[bytes] | None:
+        """Return the next rows of a scan in one flat list, `width` bytes objects each; None at its end."""
         ws = self.take()
         rows = lib.skv_scan_next(scan, rows_max, bytes_max, ws.c)
         if rows < 0:
             raise error_from(ws.c.error)
-        blob = ws.data() if rows else None
+        address = int(ffi.cast("uintptr_t", ws.c))
+        block = self.calls.rows(address, rows * width) if rows else None
         self.give(ws)
-        return blob
+        return block
