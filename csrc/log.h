@@ -93,29 +93,6 @@ void skv_log_wake_loops(skv_log *log);
 /* OK or POISONED with the first failure. */
 skv_code skv_log_health(skv_log *log, skv_error *err);
 
-/* -- replay (log_scan.c): before skv_log_start -- */
-
-typedef skv_code (*skv_log_visit)(void *context, skv_position position, const skv_record *record, skv_error *err);
-/* What a scan found: records up to proven_seqno are on disk for certain; those up to last_seqno were read whole. */
-typedef struct {
-    uint64_t first_seqno; /* the log begins with this record */
-    uint64_t last_seqno;
-    uint64_t proven_seqno;
-    uint64_t tail_bytes; /* of the records in between */
-    uint64_t applied_sum; /* that the shards must have reached */
-    bool closed;          /* the store was closed in good order */
-    uint64_t records;
-} skv_log_found_tail;
-/* Open and verify all segments. proof_seqno: the newest seqno that a shard has applied. Torn tail: cut. CORRUPT with
- * file, offset and seqno: a record that was durable is damaged or missing. */
-skv_code skv_log_scan(skv_log *log, uint64_t proof_seqno, skv_log_found_tail *out, skv_error *err);
-/* The same for a log that nobody has open, of which nothing is written: cursors read it from then on, retained segments and
- * torn tail included. It cannot be started. */
-skv_code skv_log_scan_still(skv_log *log, skv_log_found_tail *out, skv_error *err);
-/* Visit the records of [from, upto], in order. Frames are visited whole or not at all. */
-skv_code skv_log_visit_records(skv_log *log, uint64_t from, uint64_t upto, skv_log_visit visit, void *context,
-                               skv_error *err);
-
 /* -- looking -- */
 
 skv_slots *skv_log_slots(skv_log *log);

@@ -1,6 +1,7 @@
 /* L2 part (log family). Filling a log with the records of another one. */
 #include "log_copy.h"
 
+#include "log_scan.h"
 #include "log_state.h"
 #include "memory.h"
 
@@ -83,7 +84,7 @@ skv_code skv_log_copy_reopen(const skv_log_copy_terms *terms, uint64_t proof_seq
     skv_code code = make(terms, &copy, err);
     *out = NULL;
     if (code == SKV_OK)
-        code = skv_log_scan(copy->log, proof_seqno, &tail, err);
+        code = skv_log_scan(copy->log, proof_seqno, NULL, &tail, err);
     if (code == SKV_OK && tail.last_seqno != copy->frame_last)
         code = skv_fail_at(err, SKV_CORRUPT, "log", 0, tail.last_seqno + 1, "the log changed while it was looked at");
     if (code == SKV_OK)

@@ -1,7 +1,11 @@
 /* L2 part (log family). Replay's reader: verifies every frame of the live segments, and tells a torn tail, which was never
  * acknowledged, from damage to what was. FORMAT.md 10 has the rules. */
+#include "log_scan.h"
+
 #include "log_read.h"
 #include "log_state.h"
+
+#define SEGMENTS_AHEAD 2 /* that the kernel is asked for while one is verified */
 
 /* -- verifying frames ----------------------------------------------------------------------------------------------- */
 
@@ -48,6 +52,52 @@ static bool take_frame(const skv_segment *segment, progress *at, size_t *offset)
     *offset += skv_frame_span(&frame);
     return true;
 }
+
+/* -- visiting records ----------------------------------------------------------------------------------------------- */
+
+static skv_code visit_segment(skv_segment *segment, uint64_t from, uint64_t upto, skv_log_visit visit, void *context,
+                              skv_error *err)
+{
+    size_t offset = SKV_SEGMENT_FRAMES;
+    while (offset < segment->end) {
+        skv_frame frame;
+        const uint8_t *head = segment->base + offset;
+        size_t at = offset + SKV_FRAME_HEADER_BYTES;
+        if (!skv_frame_read(head, segment->end - offset, segment->header.salt, &frame))
+            return skv_fail_at(err, SKV_CORRUPT, segment->name, offset, 0, "the frame changed while it was replayed");
+        offset += skv_frame_span(&frame);
+        for (uint32_t i = 0; i < frame.count; i++) {
+            skv_record record;
+            skv_position position = {(uint32_t)at, (uint16_t)segment->slot};
+            skv_code code = SKV_OK;
+            at += skv_record_decode(segment->base + at, SIZE_MAX, &record);
+            if (record.seqno >= from && record.seqno <= upto)
+                code = visit(context, position, &record, err);
+            if (code != SKV_OK)
+                return code;
+        }
+    }
+    return SKV_OK;
+}
+
+/* Is all of it older? Its successor's header on disk says so; a fresh one's is not there yet. */
+static bool lies_before(const skv_segment *segment, uint64_t seqno)
+{
+    return segment->next && segment->next->header_durable && segment->next->header.first_seqno <= seqno;
+}
+
+skv_code skv_log_visit_records(skv_log *log, uint64_t from, uint64_t upto, skv_log_visit visit, void *context,
+                               skv_error *err)
+{
+    skv_code code = SKV_OK;
+    for (skv_segment *segment = log->oldest; segment && code == SKV_OK; segment = segment->next)
+        /* By what it holds, not by last_seqno: that already leaves out the tail which is to be written again. */
+        if (segment->header_durable && segment->header.first_seqno <= upto && !lies_before(segment, from))
+            code = visit_segment(segment, from, upto, visit, context, err);
+    return code;
+}
+
+/* -- scanning ------------------------------------------------------------------------------------------------------- */
 
 /* Behind a frame that does not hold there may be later ones that say it was durable. */
 static void look_for_proof(const skv_segment *segment, size_t offset, progress *at)
@@ -114,20 +164,50 @@ static void settle_tail(skv_log *log, const skv_segment *segment, progress *at, 
     }
 }
 
-skv_code skv_log_scan(skv_log *log, uint64_t proof_seqno, skv_log_found_tail *out, skv_error *err)
+static void read_ahead(const skv_segment *segment)
+{
+    const skv_segment *next = segment->next;
+    for (int i = 0; next && i < SEGMENTS_AHEAD; i++, next = next->next)
+        skv_os_will_need(next->fd, next->header.file_bytes);
+}
+
+static void tell_what_comes(const skv_log *log, const skv_log_visitor *visitor)
+{
+    const skv_segment *last = log->oldest;
+    while (last && last->next)
+        last = last->next;
+    if (last)
+        visitor->expect(visitor->context, log->mark.first_seqno, last->header.first_seqno - 1);
+}
+
+/* The next segment and what it needs of the one before; its records are shown when a later header proves them. */
+static skv_code take_segment(skv_log *log, skv_segment *segment, progress *at, const skv_log_visitor *visitor, skv_error *err)
+{
+    skv_code code;
+    read_ahead(segment);
+    code = join(segment, at, err);
+    if (code == SKV_OK)
+        code = scan_segment(log, segment, at, err);
+    if (code == SKV_OK && visitor && segment->next)
+        code = visit_segment(segment, 0, UINT64_MAX, visitor->visit, visitor->context, err);
+    return code;
+}
+
+skv_code skv_log_scan(skv_log *log, uint64_t proof_seqno, const skv_log_visitor *visitor, skv_log_found_tail *out,
+                      skv_error *err)
 {
     progress at = {0};
     skv_code code = skv_log_find(log, err);
     if (code != SKV_OK)
         return code;
+    if (visitor)
+        tell_what_comes(log, visitor);
     at.next_seqno = log->mark.first_seqno;
     at.previous = log->oldest ? log->oldest->header.previous : 0;
     prove(&at, log->mark.durable_seqno);
     prove(&at, proof_seqno);
     for (skv_segment *segment = log->oldest; segment; segment = segment->next) {
-        if (segment->next) /* while this one is verified */
-            skv_os_will_need(segment->next->fd, segment->next->header.file_bytes);
-        if ((code = join(segment, &at, err)) != SKV_OK || (code = scan_segment(log, segment, &at, err)) != SKV_OK)
+        if ((code = take_segment(log, segment, &at, visitor, err)) != SKV_OK)
             return code;
         log->active = segment;
         log->live_bytes += segment->header.file_bytes;
@@ -147,6 +227,7 @@ skv_code skv_log_scan(skv_log *log, uint64_t proof_seqno, skv_log_found_tail *ou
     out->last_seqno = at.next_seqno - 1;
     out->proven_seqno = at.proven;
     out->records = at.records;
+    out->visited_seqno = visitor && log->active ? log->active->header.first_seqno - 1 : 0;
     return SKV_OK;
 }
 
@@ -165,48 +246,10 @@ skv_code skv_log_scan_still(skv_log *log, skv_log_found_tail *out, skv_error *er
 {
     skv_code code;
     log->still = true;
-    code = skv_log_scan(log, 0, out, err);
+    code = skv_log_scan(log, 0, NULL, out, err);
     if (code != SKV_OK)
         return code;
     log->next_seqno = out->last_seqno + 1;
     atomic_store(&log->durable_seqno, out->last_seqno); /* what cursors show */
     return SKV_OK;
-}
-
-/* -- visiting records ----------------------------------------------------------------------------------------------- */
-
-static skv_code visit_segment(skv_segment *segment, uint64_t from, uint64_t upto, skv_log_visit visit, void *context,
-                              skv_error *err)
-{
-    size_t offset = SKV_SEGMENT_FRAMES;
-    while (offset < segment->end) {
-        skv_frame frame;
-        const uint8_t *head = segment->base + offset;
-        size_t at = offset + SKV_FRAME_HEADER_BYTES;
-        if (!skv_frame_read(head, segment->end - offset, segment->header.salt, &frame))
-            return skv_fail_at(err, SKV_CORRUPT, segment->name, offset, 0, "the frame changed while it was replayed");
-        offset += skv_frame_span(&frame);
-        for (uint32_t i = 0; i < frame.count; i++) {
-            skv_record record;
-            skv_position position = {(uint32_t)at, (uint16_t)segment->slot};
-            skv_code code = SKV_OK;
-            at += skv_record_decode(segment->base + at, SIZE_MAX, &record);
-            if (record.seqno >= from && record.seqno <= upto)
-                code = visit(context, position, &record, err);
-            if (code != SKV_OK)
-                return code;
-        }
-    }
-    return SKV_OK;
-}
-
-skv_code skv_log_visit_records(skv_log *log, uint64_t from, uint64_t upto, skv_log_visit visit, void *context,
-                               skv_error *err)
-{
-    skv_code code = SKV_OK;
-    for (skv_segment *segment = log->oldest; segment && code == SKV_OK; segment = segment->next)
-        /* By what it holds, not by last_seqno: that already leaves out the tail which is to be written again. */
-        if (segment->header_durable && segment->header.first_seqno <= upto)
-            code = visit_segment(segment, from, upto, visit, context, err);
-    return code;
 }

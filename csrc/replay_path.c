@@ -2,6 +2,7 @@
 #include "replay_path.h"
 
 #include "hash.h"
+#include "log_scan.h"
 
 /* A record stands in line twice, each time for the memory that its next step needs: first for its part of the ring, then,
  * once its lane is known, for its part of the index. Each is a cache miss; so many of them are under way at once. */
@@ -130,13 +131,14 @@ static skv_code secure_shards(skv_parts *parts, skv_error *err)
 }
 
 /* Each lane gets its share of what no shard has yet. */
-static void prepare_lanes(skv_parts *parts, const skv_log_found_tail *tail)
+static void prepare_lanes(void *context, uint64_t first_seqno, uint64_t last_seqno)
 {
+    skv_parts *parts = ((replaying *)context)->parts;
     for (uint32_t i = 0; i < parts->lane_count; i++) {
         uint64_t applied = skv_shard_applied(parts->lanes[i].shard);
-        uint64_t from = applied >= tail->first_seqno ? applied + 1 : tail->first_seqno;
-        if (from <= tail->last_seqno)
-            skv_index_prepare(parts->lanes[i].active, (tail->last_seqno - from + 1) / parts->lane_count);
+        uint64_t from = applied >= first_seqno ? applied + 1 : first_seqno;
+        if (from <= last_seqno)
+            skv_index_prepare(parts->lanes[i].active, (last_seqno - from + 1) / parts->lane_count);
     }
 }
 
@@ -144,15 +146,14 @@ skv_code skv_replay(skv_parts *parts, uint64_t *replayed, skv_error *err)
 {
     replaying replay = {.parts = parts};
     skv_log_found_tail tail;
-    skv_code code = skv_log_scan(parts->log, newest_applied(parts), &tail, err);
+    const skv_log_visitor visitor = {prepare_lanes, index_record, &replay};
+    skv_code code = skv_log_scan(parts->log, newest_applied(parts), &visitor, &tail, err);
     if (code == SKV_OK)
         code = refuse_older_shards(parts, tail.applied_sum, err);
     if (code == SKV_OK && !tail.closed)
         code = secure_shards(parts, err);
-    if (code == SKV_OK) {
-        prepare_lanes(parts, &tail);
-        code = skv_log_visit_records(parts->log, 0, tail.proven_seqno, index_record, &replay, err);
-    }
+    if (code == SKV_OK)
+        code = skv_log_visit_records(parts->log, tail.visited_seqno + 1, tail.proven_seqno, index_record, &replay, err);
     if (code == SKV_OK)
         code = enter_all(&replay, err);
     if (code == SKV_OK)

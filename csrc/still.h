@@ -4,6 +4,7 @@
 
 #include "home.h"
 #include "log_copy.h"
+#include "log_scan.h"
 #include "manifest.h"
 #include "shard.h"
 

@@ -113,7 +113,7 @@ skv_code logs_scan(int dir, uint64_t proof_seqno, skv_log **out, skv_log_found_t
 {
     skv_code code = skv_log_create(dir, logs_id, logs_small, &logs_clock, out, err);
     if (code == SKV_OK)
-        code = skv_log_scan(*out, proof_seqno, tail, err);
+        code = skv_log_scan(*out, proof_seqno, NULL, tail, err);
     if (code != SKV_OK) {
         skv_log_free(*out);
         *out = NULL;

@@ -3,7 +3,7 @@
 #ifndef LOGS_H
 #define LOGS_H
 
-#include "log.h"
+#include "log_scan.h"
 
 extern const uint8_t logs_id[SKV_STORE_ID_BYTES];
 /* Segments of one page. */

@@ -227,6 +227,62 @@ static void test_half_made_files_are_cleared_away(void)
     scratch_remove(dir, PLACE);
 }
 
+/* -- who looks on ---------------------------------------------------------------------------------------------------- */
+
+typedef struct {
+    uint64_t first, last; /* as was told beforehand */
+    uint64_t seen;        /* in order, from 1 on */
+} looker;
+
+static void note_what_comes(void *context, uint64_t first_seqno, uint64_t last_seqno)
+{
+    looker *looks = context;
+    CHECK_EQ(looks->seen, 0);
+    looks->first = first_seqno;
+    looks->last = last_seqno;
+}
+
+static void ignore_what_comes(void *context, uint64_t first_seqno, uint64_t last_seqno)
+{
+    (void)context, (void)first_seqno, (void)last_seqno;
+}
+
+static skv_code see(void *context, skv_position position, const skv_record *record, skv_error *err)
+{
+    looker *looks = context;
+    (void)position;
+    CHECK_EQ(record->seqno, looks->seen + 1);
+    looks->seen = record->seqno;
+    return looks->seen == 7 && !looks->first ? skv_fail(err, SKV_NO_MEMORY, "enough") : SKV_OK;
+}
+
+static void test_a_visitor_sees_all_but_the_last_segment_while_it_is_scanned(void)
+{
+    int dir = scratch_make(PLACE);
+    skv_error err = {0};
+    skv_log_found_tail tail;
+    looker looks = {0}, refuses = {0};
+    const skv_log_visitor visitor = {note_what_comes, see, &looks};
+    skv_log *log = logs_found(dir, logs_small);
+    logs_append(log, 1, 200);
+    logs_sync(log);
+    skv_log_free(log);
+    CHECK_OK(skv_log_create(dir, logs_id, logs_small, &logs_clock, &log, &err), &err);
+    CHECK_OK(skv_log_scan(log, 0, &visitor, &tail, &err), &err);
+    CHECK_EQ(looks.first, 1);
+    CHECK_EQ(looks.last, tail.visited_seqno);
+    CHECK_EQ(looks.seen, tail.visited_seqno);
+    CHECK(tail.visited_seqno > 1 && tail.visited_seqno < 200);
+    CHECK_OK(skv_log_visit_records(log, tail.visited_seqno + 1, tail.last_seqno, see, &looks, &err), &err);
+    CHECK_EQ(looks.seen, 200);
+    skv_log_free(log);
+    CHECK_OK(skv_log_create(dir, logs_id, logs_small, &logs_clock, &log, &err), &err);
+    CHECK_EQ(skv_log_scan(log, 0, &(skv_log_visitor){ignore_what_comes, see, &refuses}, &tail, &err), SKV_NO_MEMORY);
+    CHECK_EQ(refuses.seen, 7);
+    skv_log_free(log);
+    scratch_remove(dir, PLACE);
+}
+
 int main(void)
 {
     RUN(test_a_missing_segment_refuses);
@@ -241,5 +297,6 @@ int main(void)
     RUN(test_a_damaged_or_blank_header_of_a_live_segment_refuses);
     RUN(test_a_log_without_its_side_file_refuses);
     RUN(test_half_made_files_are_cleared_away);
+    RUN(test_a_visitor_sees_all_but_the_last_segment_while_it_is_scanned);
     return 0;
 }
