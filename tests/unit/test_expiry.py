@@ -483,8 +483,8 @@ def test_a_damaged_record_is_not_removed_on_the_word_of_its_expiry(tmp_path: Pat
         store.put(b"damaged", b"precious", ttl=TTL_MAX)
     data = tmp_path / "store" / "shards" / "0000" / "data.mdb"
     image = bytearray(data.read_bytes())
-    at = image.rindex(b"precious")
-    image[at - 8 : at] = (1).to_bytes(8, "little")  # the expiry that stands before the value
+    expiry = image[image.index(b"precious") - 8 : image.index(b"precious")]
+    image = image.replace(expiry + b"precious", (1).to_bytes(8, "little") + b"precious")
     data.write_bytes(image)
     with shardkv.open(tmp_path / "store") as store:
         for look in (lambda: store.get(b"damaged"), lambda: [*store], lambda: b"damaged" in store):
