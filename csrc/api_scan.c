@@ -20,6 +20,12 @@ static skv_code open_snapshot(skv_store *store, skv_snapshot **out, skv_io *io)
     return code;
 }
 
+static void end_snapshot(skv_store *store, skv_snapshot *snapshot)
+{
+    if (skv_snapshot_end(snapshot) && !store->readonly) /* who only looks leaves the log as it is */
+        skv_keep_retire_rest(&store->parts);
+}
+
 skv_code skv_snapshot_open(skv_store *store, skv_snapshot **out, skv_io *io)
 {
     skv_code code = skv_store_enter(store, &io->error);
@@ -30,7 +36,7 @@ skv_code skv_snapshot_open(skv_store *store, skv_snapshot **out, skv_io *io)
     if (code == SKV_OK)
         code = skv_answer_wait(&store->parts, io->seqno = (*out)->wait_seqno, io);
     if (code != SKV_OK && code != SKV_AGAIN && *out) {
-        skv_snapshot_end(*out);
+        end_snapshot(store, *out);
         skv_snapshot_release(*out);
         *out = NULL;
     }
@@ -41,12 +47,6 @@ skv_code skv_snapshot_open(skv_store *store, skv_snapshot **out, skv_io *io)
 uint64_t skv_snapshot_seqno(const skv_snapshot *snapshot)
 {
     return snapshot->seqno;
-}
-
-static void end_snapshot(skv_store *store, skv_snapshot *snapshot)
-{
-    if (skv_snapshot_end(snapshot) && !store->readonly) /* who only looks leaves the log as it is */
-        skv_keep_retire_rest(&store->parts);
 }
 
 void skv_snapshot_close(skv_snapshot *snapshot)
@@ -100,7 +100,7 @@ static skv_code scan_now(skv_store *store, skv_slice start, skv_slice stop, int 
     code = begin_scan(own, start, stop, flags, out, &io->error);
     if (code == SKV_OK)
         return SKV_OK;
-    skv_snapshot_end(own);
+    end_snapshot(store, own);
     skv_snapshot_release(own);
     return code;
 }
