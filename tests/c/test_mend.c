@@ -208,10 +208,9 @@ static void test_an_idle_shard_has_what_its_log_has_let_go(void)
     }
 }
 
-/* The newest state does not say what it has; the one before may lack the flush after which the log was let go. */
-static void test_an_older_state_of_a_shard_is_no_idle_shard(void)
+/* Of one copy, shard 0 has applied 4 and shard 1 20: the side file's sum. Its log begins with 11. */
+static void survey_an_idle_shard_and_a_newer(world *at)
 {
-    world *at = begin();
     skv_log_remains *log = &at->mend.copies[0].log;
     skv_error err = {0};
     put_shard(at, 0, 0, our_id, 4, 0);
@@ -220,6 +219,14 @@ static void test_an_older_state_of_a_shard_is_no_idle_shard(void)
     log->mark = (skv_mark){.first_seqno = 11, .applied_sum = 24};
     for (uint32_t i = 0; i < 2; i++)
         CHECK_OK(skv_mend_survey(&at->mend, i, &err), &err);
+}
+
+/* The newest state does not say what it has; the one before may lack the flush after which the log was let go. */
+static void test_an_older_state_of_a_shard_is_no_idle_shard(void)
+{
+    world *at = begin();
+    skv_error err = {0};
+    survey_an_idle_shard_and_a_newer(at);
     for (uint32_t n = 0; n < at->shards[0].count; n++)
         at->shards[0].views[n].state = 1;
     CHECK_OK(skv_mend_settle(&at->mend, &err), &err);
@@ -231,15 +238,9 @@ static void test_an_older_state_of_a_shard_is_no_idle_shard(void)
 static void test_each_view_of_a_shard_is_judged_by_what_it_says_itself(void)
 {
     world *at = begin();
-    skv_log_remains *log = &at->mend.copies[0].log;
     skv_error err = {0};
     skv_mend_view *views;
-    put_shard(at, 0, 0, our_id, 4, 0);
-    put_shard(at, 0, 1, our_id, 20, 0);
-    log->marked = true;
-    log->mark = (skv_mark){.first_seqno = 11, .applied_sum = 24};
-    for (uint32_t i = 0; i < 2; i++)
-        CHECK_OK(skv_mend_survey(&at->mend, i, &err), &err);
+    survey_an_idle_shard_and_a_newer(at);
     views = at->shards[0].views;
     CHECK_EQ(at->shards[0].count, 2);
     views[1].state = 1;
