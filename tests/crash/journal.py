@@ -1,7 +1,7 @@
 """The diary of a workload, kept outside the store: what it intended, was promised, and saw.
 
-One line per write call, so that kill -9 cannot tear it and the shim can put it in its place among
-the file calls.
+One line per write call, so that the shim can put it in its place among the file calls. A kill -9
+cuts a long line off at a page: the last line counts only when it is whole.
 """
 
 import os
@@ -107,10 +107,15 @@ class Diary:
             floor[other] = max(floor[other], last)
 
 
+def whole_lines(text: bytes) -> list[str]:
+    """The lines that were written to their end."""
+    return text.decode().split("\n")[:-1]
+
+
 def read_lives(text: bytes) -> list[Diary]:
     """The lives that a journal tells of, oldest first."""
     lives: list[Diary] = []
-    for line in text.decode().split("\n")[:-1]:
+    for line in whole_lines(text):
         word, *rest = line.split(" ")
         if word == "life":
             lives.append(Diary(int(rest[0])))

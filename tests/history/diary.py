@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
-from crash.journal import Journal
+from crash.journal import Journal, whole_lines
 from history.calls import UNKNOWN, Call, Recorder, Refused, Unknown, attempt
 from history.cycles import UNKNOWN as UNKNOWN_OUTCOME
 from history.cycles import Txn
@@ -53,7 +53,7 @@ def answered(text: str) -> Any:
 def read_life(text: bytes, over: int) -> Iterator[Call]:
     """Read one life back, which was over at a moment: a call without an answer may have happened until then."""
     under_way: dict[int, Call] = {}
-    for line in text.decode().splitlines():
+    for line in whole_lines(text):
         word, who, when, rest = line.split(" ", 3)
         if word == "began":
             verb, key, args = ast.literal_eval(rest)
@@ -90,7 +90,7 @@ class DiaryNotes(Notes):
 def read_txns(text: bytes, over: int) -> list[Txn]:
     """Read the transactions of one life back, which was over at a moment."""
     found: dict[str, Txn] = {}
-    for line in text.decode().splitlines():
+    for line in whole_lines(text):
         _, name, start, rest = line.split(" ", 3)
         outcome, acts, *end = ast.literal_eval(rest)
         found[name] = Txn(name, int(start), end[0] if end else over, outcome, acts)

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from history.calls import UNKNOWN, Call, Refused, by_key
+from history.diary import read_life
 from history.linear import READS, NotLinearError, Step, check, check_key, steps_of, suits
 from history.synthetic import BROKEN, Register, history
 
@@ -167,3 +168,14 @@ def test_what_was_there_before_the_history_counts() -> None:
     check_key(calls((0, 1, "get", b"x")), b"x")
     with pytest.raises(NotLinearError):
         check_key(calls((0, 1, "get", None)), b"x")
+
+
+def test_a_diary_counts_as_far_as_its_last_whole_line() -> None:
+    text = b"began 0 5 ('get', b'k', ())\nended 0 9 b'value'\n"
+    (whole,) = read_life(text, 20)
+    assert (whole.answer, whole.end) == (b"value", 9)
+    for cut in range(text.index(b"\n") + 1, len(text)):
+        (open_ended,) = read_life(text[:cut], 20)
+        assert open_ended.answer is UNKNOWN
+        assert open_ended.end == 20
+    assert not [*read_life(text[:20], 20)]
