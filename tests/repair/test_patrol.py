@@ -260,9 +260,10 @@ def test_a_forked_child_has_no_scrub_and_the_parents_goes_on(place: Path) -> Non
 
 EXIT = """
 import os, sys, shardkv
-store = shardkv.open(sys.argv[1], scrub_bytes_per_s=1, retain_log_bytes=0)
-store.put_many({b"%d" % n: b"v" * 1000 for n in range(200)})
-store.flush()
+with shardkv.open(sys.argv[1], retain_log_bytes=0) as store:
+    store.put_many({b"%d" % n: b"v" * 1000 for n in range(200)})
+    store.flush()
+store = shardkv.open(sys.argv[1], scrub_bytes_per_s=1)  # its log is empty: the shards come at once
 while not store._shared.patrol._stop._child or not store._shared.patrol._stop._child._process:
     pass
 print(store._shared.patrol._stop._child._process.pid, flush=True)
