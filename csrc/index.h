@@ -64,17 +64,20 @@ void skv_index_copy(const skv_index *index, skv_position *out);
 
 /* -- order: sorting is done by the caller, outside the lock, one thread at a time -- */
 
-/* The positions that are in no run yet, unsorted; from now on they count as being in one. OK with NULL: there are none. */
+/* The positions that are in no run yet, unsorted: to be given back as a run. OK with NULL: there are none. */
 skv_code skv_index_take_unsorted(skv_index *index, skv_run **out);
-/* Give a sorted run back; false (and it is released): the order was dropped meanwhile, begin again. */
+/* Give what was taken back as a sorted run; false (and it is released): the order was dropped meanwhile, begin again.
+ * NULL: it could not be sorted, and the order is dropped. */
 bool skv_index_add_run(skv_index *index, skv_run *run);
 /* Two runs that should become one, the larger first; kept for the caller. false: all is well. */
 bool skv_index_mergeable(const skv_index *index, skv_run *pair[2]);
 /* Put `merged` in their place, unless they are gone; takes all three references. */
 void skv_index_replace_runs(skv_index *index, skv_run *pair[2], skv_run *merged);
-/* Is there nothing to sort or to merge? */
+/* Do the runs hold every record that is not newer than the last taking of positions? Inserts may drop the order. */
+bool skv_index_has_order(const skv_index *index);
+/* The same for every record, and there is nothing to merge. */
 bool skv_index_in_order(const skv_index *index);
-/* The runs: every record is in one of them, and replaced versions that a snapshot may need too. Kept for the caller. */
+/* The runs, with an order: records, and replaced versions that a snapshot may need too. Kept for the caller. */
 uint32_t skv_index_runs(skv_index *index, skv_run *out[SKV_INDEX_RUNS_MAX]);
 /* Forget all runs; the next order begins from nothing. */
 void skv_index_drop_order(skv_index *index);

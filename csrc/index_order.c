@@ -55,13 +55,16 @@ skv_code skv_index_take_unsorted(skv_index *index, skv_run **out)
     *out = index->ordered ? run_of_pending(index) : run_of_all(index);
     if (!*out)
         return SKV_NO_MEMORY;
-    index->ordered = true;
+    index->ordered = index->sorting = true;
     index->pending_count = 0;
     return SKV_OK;
 }
 
 bool skv_index_add_run(skv_index *index, skv_run *run)
 {
+    index->sorting = false;
+    if (!run)
+        skv_index_drop_order(index);
     if (!index->ordered) {
         skv_run_release(run);
         return false;
@@ -107,10 +110,15 @@ void skv_index_replace_runs(skv_index *index, skv_run *pair[2], skv_run *merged)
     skv_run_release(pair[1]);
 }
 
+bool skv_index_has_order(const skv_index *index)
+{
+    return index->ordered ? !index->sorting : !index->size.keys;
+}
+
 bool skv_index_in_order(const skv_index *index)
 {
     skv_run *pair[2];
-    return index->ordered ? !index->pending_count && !last_pair(index, pair) : !index->size.keys;
+    return skv_index_has_order(index) && !index->pending_count && !last_pair(index, pair);
 }
 
 uint32_t skv_index_runs(skv_index *index, skv_run *out[SKV_INDEX_RUNS_MAX])

@@ -51,6 +51,7 @@ struct skv_index {
     int64_t delta; /* of the keys that are known */
     uint64_t soonest_ms;
     bool ordered;
+    bool sorting; /* somebody has positions that are in no run and not pending */
     skv_run *runs[SKV_INDEX_RUNS_MAX];
     uint32_t run_count;
     uint64_t credit; /* records that may be merged because readers met more than one run */

@@ -109,9 +109,9 @@ static skv_code sort_new(skv_lane *lane, skv_index *generation, const skv_slots 
     skv_lock(&lane->lock);
     if (code != SKV_OK) {
         skv_run_release(run);
-        skv_index_drop_order(generation);
+        run = NULL;
     }
-    added = code == SKV_OK && skv_index_add_run(generation, run);
+    added = skv_index_add_run(generation, run);
     skv_unlock(&lane->lock);
     return code == SKV_OK && !added ? SKV_AGAIN : code;
 }
@@ -153,14 +153,18 @@ skv_code skv_lane_order(skv_lane *lane, skv_index *generation, const skv_slots *
     if (ready)
         return SKV_OK;
     skv_lock(&lane->order_lock);
-    while ((code = sort_new(lane, generation, slots)) == SKV_AGAIN)
-        continue;
-    if (code == SKV_OK) {
+    do {
+        code = sort_new(lane, generation, slots);
+        if (code != SKV_OK)
+            continue;
         merge_small(lane, generation, slots);
         skv_lock(&lane->lock);
-        *count = skv_index_runs(generation, out);
+        if (skv_index_has_order(generation))
+            *count = skv_index_runs(generation, out);
+        else /* inserts dropped it during the merge */
+            code = SKV_AGAIN;
         skv_unlock(&lane->lock);
-    }
+    } while (code == SKV_AGAIN);
     skv_unlock(&lane->order_lock);
     return code == SKV_OK ? SKV_OK : skv_fail(err, code, "out of memory: cannot sort the unflushed records");
 }

@@ -158,6 +158,33 @@ static void test_runs_that_readers_meet_often_become_one(void)
     release(at);
 }
 
+static void test_there_is_no_order_while_somebody_sorts(void)
+{
+    model *at = create();
+    skv_run *run = NULL;
+    CHECK(skv_index_has_order(at->index) && skv_index_in_order(at->index)); /* of nothing */
+    for (uint64_t number = 0; number < 100; number++)
+        insert(at, number);
+    CHECK(!skv_index_has_order(at->index) && !skv_index_in_order(at->index));
+    (void)check_order(at);
+    CHECK(skv_index_has_order(at->index) && skv_index_in_order(at->index));
+    insert(at, 7);
+    CHECK(skv_index_has_order(at->index) && !skv_index_in_order(at->index));
+    CHECK_EQ(skv_index_take_unsorted(at->index, &run), SKV_OK);
+    CHECK(run && run->count == 1);
+    CHECK(!skv_index_has_order(at->index) && !skv_index_in_order(at->index));
+    insert(at, 8);
+    CHECK(skv_index_add_run(at->index, run));
+    CHECK(skv_index_has_order(at->index) && !skv_index_in_order(at->index));
+    CHECK_EQ(skv_index_take_unsorted(at->index, &run), SKV_OK);
+    skv_run_release(run);
+    CHECK(!skv_index_add_run(at->index, NULL)); /* it could not be sorted */
+    CHECK(!skv_index_has_order(at->index) && !skv_index_in_order(at->index));
+    CHECK_EQ(check_order(at), 100);
+    CHECK(skv_index_in_order(at->index));
+    release(at);
+}
+
 static void test_an_order_that_was_dropped_meanwhile_is_begun_again(void)
 {
     model *at = create();
@@ -231,6 +258,7 @@ int main(void)
     RUN(test_every_needed_record_is_in_one_run);
     RUN(test_replaced_records_do_not_pile_up_in_the_runs);
     RUN(test_runs_that_readers_meet_often_become_one);
+    RUN(test_there_is_no_order_while_somebody_sorts);
     RUN(test_an_order_that_was_dropped_meanwhile_is_begun_again);
     RUN(test_runs_outlive_the_index_that_gave_them);
     RUN(test_without_memory_nothing_is_taken_and_inserts_go_on);
