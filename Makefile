@@ -6,6 +6,8 @@ PYTHON ?= python3
 VENV := .venv
 PY := $(VENV)/bin/python
 PYTEST := $(VENV)/bin/pytest
+# Tests wait for the disk and for each other more than they compute.
+PARALLEL := -n 3 --dist loadfile
 JOBS := $(shell nproc)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
@@ -20,7 +22,7 @@ demo: $(VENV)/.has-demo
 	$(PY) bench/demo.py
 
 test: lint
-	$(PYTEST) tests
+	$(PYTEST) $(PARALLEL) tests
 
 test-slow: $(VENV)/.has-test
 	$(PYTEST) tests -m slow

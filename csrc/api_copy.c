@@ -31,11 +31,8 @@ static skv_code measure_shards(skv_copy *copy, skv_error *err)
     skv_code code = skv_store_enter(store, err);
     if (code != SKV_OK)
         return code;
-    for (uint32_t i = 0; i < copy->manifest.shards; i++) {
-        uint64_t records, bytes, leaf_pages;
-        skv_shard_measure(store->parts.lanes[i].shard, &records, &bytes, &leaf_pages);
-        copy->shard_bytes += copy->kept[i] ? 0 : bytes;
-    }
+    for (uint32_t i = 0; i < copy->manifest.shards; i++)
+        copy->shard_bytes += copy->kept[i] ? 0 : skv_shard_measure(store->parts.lanes[i].shard).file_bytes;
     skv_store_leave(store);
     return SKV_OK;
 }
@@ -127,14 +124,13 @@ static skv_code read_least(const skv_still *still, uint64_t *least, skv_error *e
 static skv_code measure(skv_copy *copy, uint64_t *applied, skv_error *err)
 {
     skv_still *still = copy->still;
-    uint64_t sum = 0, records, bytes, leaf_pages;
+    uint64_t sum = 0;
     for (uint32_t i = 0; i < still->manifest.shards; i++) {
         skv_shard *shard;
         skv_code code = skv_still_open_shard(still, i, &shard, err);
         if (code != SKV_OK)
             return code;
-        skv_shard_measure(shard, &records, &bytes, &leaf_pages);
-        copy->shard_bytes += bytes;
+        copy->shard_bytes += skv_shard_measure(shard).file_bytes;
         sum += skv_shard_applied(shard);
         *applied = skv_shard_applied(shard) > *applied ? skv_shard_applied(shard) : *applied;
         skv_shard_free(shard);
@@ -209,9 +205,9 @@ static void measure_increment(const skv_copy *copy, skv_copy_progress *out)
 
 static void measure_full(skv_copy *copy, skv_copy_progress *out)
 {
-    uint64_t records, file_bytes, leaf_pages, under_way = copy->shard.all.bytes;
+    uint64_t file_bytes, under_way = copy->shard.all.bytes;
     if (copy->shard.from) { /* its file may be packed less than its copy */
-        skv_shard_measure(copy->shard.from, &records, &file_bytes, &leaf_pages);
+        file_bytes = skv_shard_measure(copy->shard.from).file_bytes;
         out->done += under_way < file_bytes ? under_way : file_bytes;
     }
     out->done += copy->passed_bytes;

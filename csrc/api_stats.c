@@ -41,7 +41,7 @@ skv_code skv_shard_stats_read(skv_store *store, uint32_t shard, skv_shard_stats 
 {
     skv_lane *lane;
     skv_index_size size;
-    uint64_t leaf_pages;
+    skv_shard_size shard_size;
     skv_code code = skv_store_enter(store, &io->error);
     if (code != SKV_OK)
         return code;
@@ -54,7 +54,9 @@ skv_code skv_shard_stats_read(skv_store *store, uint32_t shard, skv_shard_stats 
     *out = (skv_shard_stats){.unflushed_bytes = size.bytes,
                              .unflushed_records = size.keys,
                              .applied_seqno = skv_shard_applied(lane->shard)};
-    skv_shard_measure(lane->shard, &out->records, &out->file_bytes, &leaf_pages);
+    shard_size = skv_shard_measure(lane->shard);
+    out->records = shard_size.records;
+    out->file_bytes = shard_size.file_bytes;
     skv_lock(&lane->lock);
     out->flushes = lane->flushes;
     out->flush_ns = lane->flush_ns;

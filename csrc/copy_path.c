@@ -161,11 +161,11 @@ skv_code skv_copy_shard_put(skv_copy_target *to, skv_copy_shard *shard, skv_erro
 
 skv_code skv_copy_shard_finish(skv_copy_target *to, skv_copy_shard *shard, skv_error *err)
 {
-    uint64_t records, file_bytes, leaf_pages;
+    uint64_t file_bytes;
     skv_code code = skv_shard_give(shard->to, to->store_id, shard->applied_seqno, err);
     if (code == SKV_OK)
         code = sync_folder(to, shard->number, err);
-    skv_shard_measure(shard->to, &records, &file_bytes, &leaf_pages);
+    file_bytes = skv_shard_measure(shard->to).file_bytes;
     to->bytes += file_bytes > shard->all.bytes ? file_bytes - shard->all.bytes : 0;
     skv_copy_shard_keep(to, shard->applied_seqno);
     return code;

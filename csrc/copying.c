@@ -266,12 +266,10 @@ static skv_code copy_stretch(skv_copy *copy, uint64_t bytes, skv_error *err)
 /* What a shard holds after its last stretch was read, at the latest. */
 static void note_newest(skv_copy *copy)
 {
-    uint64_t records, file_bytes, leaf_pages;
     uint64_t newest = copy->store ? skv_lane_newest_below(&copy->store->parts.lanes[copy->next_shard])
                                   : skv_shard_applied(copy->shard.from);
     copy->least_seqno = newest > copy->least_seqno ? newest : copy->least_seqno;
-    skv_shard_measure(copy->shard.from, &records, &file_bytes, &leaf_pages);
-    copy->passed_bytes += file_bytes;
+    copy->passed_bytes += skv_shard_measure(copy->shard.from).file_bytes;
 }
 
 /* For who goes on later: everything in the shards that are finished by then is older than this record, or it. When the log

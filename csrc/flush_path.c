@@ -8,6 +8,10 @@
 #define UNIT_PAGES 16384
 #define OWN_PAGES 16 /* for a commit of the shard's own record alone */
 #define UNIT_BYTES ((uint64_t)64 << 20)
+/* A run of at least this part of the shard's records falls on nearly every page. Values with pages of their own would be
+ * written again with them; so small a shard is not worth it. */
+#define REPACK_PART 8
+#define REPACK_PAGES_MIN 8
 #define RESOLVE_AT_ONCE 256
 #define LONG_LOG_BUDGETS 3
 
@@ -138,20 +142,23 @@ static skv_code begin_applying(skv_lane *lane, skv_error *err)
 typedef struct {
     uint32_t records; /* that may go into one unit: as many as make UNIT_PAGES dirty, judged by how densely they fall */
     uint64_t pages;   /* that a unit is likely to take; what it needs beyond, LMDB allocates as it goes */
+    bool repack;      /* the run is one unit, and so large a part of the shard that all of it is packed anew */
 } unit_plan;
 
 static unit_plan plan_units(skv_lane *lane, uint32_t count)
 {
-    uint64_t records, file_bytes, leaf_pages, per_page, bytes, pages;
+    uint64_t per_page, bytes, pages;
+    skv_shard_size size = skv_shard_measure(lane->shard);
     unit_plan plan;
     skv_lock(&lane->lock);
     bytes = skv_index_measure(lane->sealed).bytes;
     skv_unlock(&lane->lock);
-    skv_shard_measure(lane->shard, &records, &file_bytes, &leaf_pages);
-    per_page = leaf_pages && count > leaf_pages ? count / leaf_pages : 1;
-    plan.records = leaf_pages && UNIT_PAGES * per_page < count ? (uint32_t)(UNIT_PAGES * per_page) : count;
-    pages = OWN_PAGES + bytes * 3 / 2 / SKV_PAGE_BYTES + (count < leaf_pages ? count : leaf_pages);
+    per_page = size.leaf_pages && count > size.leaf_pages ? count / size.leaf_pages : 1;
+    plan.records = size.leaf_pages && UNIT_PAGES * per_page < count ? (uint32_t)(UNIT_PAGES * per_page) : count;
+    pages = OWN_PAGES + bytes * 3 / 2 / SKV_PAGE_BYTES + (count < size.leaf_pages ? count : size.leaf_pages);
     plan.pages = pages < UNIT_PAGES ? pages : UNIT_PAGES;
+    plan.repack = size.leaf_pages >= REPACK_PAGES_MIN && REPACK_PART * (uint64_t)count >= size.records &&
+                  !size.overflow_pages && size.leaf_pages + pages < UNIT_PAGES;
     return plan;
 }
 
@@ -162,7 +169,7 @@ static skv_code apply_unit(skv_parts *parts, skv_shard *shard, const skv_run *ru
     uint64_t bytes = 0;
     skv_code code = skv_shard_reserve(shard, *at < run->count ? plan.pages : OWN_PAGES, err);
     if (code == SKV_OK)
-        code = skv_shard_apply_begin(shard, err);
+        code = plan.repack && *at < run->count ? skv_shard_repack_begin(shard, err) : skv_shard_apply_begin(shard, err);
     for (uint32_t done = 0; code == SKV_OK && *at < run->count && done < plan.records && bytes < UNIT_BYTES; done++, ++*at) {
         skv_record record;
         skv_slots_read(skv_log_slots(parts->log), run->positions[*at], &record);

@@ -58,7 +58,8 @@ enum { MDB_KEYEXIST = -30799, MDB_NOTFOUND = -30798, MDB_PANIC = -30795, MDB_MAP
     X(cursor_close, void (*)(MDB_cursor *))                                                                            \
     X(cursor_get, int (*)(MDB_cursor *, MDB_val *, MDB_val *, int))                                                    \
     X(cursor_put, int (*)(MDB_cursor *, MDB_val *, MDB_val *, unsigned))                                               \
-    X(cursor_del, int (*)(MDB_cursor *, unsigned))
+    X(cursor_del, int (*)(MDB_cursor *, unsigned))                                                                     \
+    X(drop, int (*)(MDB_txn *, MDB_dbi, int))
 
 struct skv_lmdb {
     void *module; /* owned: a reference of the loader */

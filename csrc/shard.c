@@ -291,7 +291,7 @@ uint64_t skv_shard_expiring(const skv_shard *shard)
     return atomic_load(&shard->expiring);
 }
 
-void skv_shard_measure(skv_shard *shard, uint64_t *records, uint64_t *file_bytes, uint64_t *leaf_pages)
+skv_shard_size skv_shard_measure(skv_shard *shard)
 {
     MDB_envinfo info = {0};
     MDB_stat stat = {0};
@@ -301,9 +301,8 @@ void skv_shard_measure(skv_shard *shard, uint64_t *records, uint64_t *file_bytes
         (void)shard->lmdb->stat(txn->inner, shard->dbi, &stat);
         skv_shard_read_end(shard, txn);
     }
-    *records = atomic_load(&shard->records);
-    *file_bytes = (info.me_last_pgno + 1) * SKV_PAGE_BYTES;
-    *leaf_pages = stat.ms_leaf_pages;
+    return (skv_shard_size){atomic_load(&shard->records), (info.me_last_pgno + 1) * SKV_PAGE_BYTES, stat.ms_leaf_pages,
+                            stat.ms_overflow_pages};
 }
 
 uint32_t skv_shard_number(const skv_shard *shard)

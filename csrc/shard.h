@@ -64,6 +64,9 @@ skv_code skv_shard_prove(skv_shard *shard, skv_shard_txn *txn, skv_shard_range r
 /* -- applying a flush: one thread at a time -- */
 
 skv_code skv_shard_apply_begin(skv_shard *shard, skv_error *err);
+/* The same, and every page is packed anew: for a flush that would touch nearly all of them. What is applied must come in
+ * key order. A third fewer pages are written than by inserting, which leaves pages two thirds full. */
+skv_code skv_shard_repack_begin(skv_shard *shard, skv_error *err);
 /* In key order, so that pages are touched once. BUSY: the map is full, abort and grow. FULL, IO, CORRUPT. */
 skv_code skv_shard_apply(skv_shard *shard, const skv_record *record, skv_error *err);
 /* The same, unless the shard holds a record of this key that is as new. */
@@ -99,8 +102,12 @@ uint64_t skv_shard_applied(const skv_shard *shard);
 /* Committed keys that are not reserved; committed records with an expiry. */
 uint64_t skv_shard_public_records(const skv_shard *shard);
 uint64_t skv_shard_expiring(const skv_shard *shard);
-/* Committed keys, bytes of the file, leaf pages. */
-void skv_shard_measure(skv_shard *shard, uint64_t *records, uint64_t *file_bytes, uint64_t *leaf_pages);
+typedef struct {
+    uint64_t records; /* committed */
+    uint64_t file_bytes;
+    uint64_t leaf_pages, overflow_pages;
+} skv_shard_size;
+skv_shard_size skv_shard_measure(skv_shard *shard);
 uint32_t skv_shard_number(const skv_shard *shard);
 const char *skv_shard_name(const skv_shard *shard);
 

@@ -100,8 +100,22 @@ static skv_code apply_delete(skv_shard *shard, const skv_record *record, skv_err
     return rc == 0 ? SKV_OK : skv_shard_fail(shard, rc, "delete", err);
 }
 
+/* The old records below it go first; that of its key does not come along. */
+static skv_code apply_in_turn(skv_shard *shard, const skv_record *record, skv_error *err)
+{
+    skv_code code = skv_shard_old_follow(shard, record->key, err);
+    if (code == SKV_OK && skv_shard_old_is_next(shard, record->key)) {
+        code = forget_old(shard, record->key, &shard->old.stored, err);
+        if (code == SKV_OK)
+            code = skv_shard_old_leave(shard, err);
+    }
+    return code == SKV_OK && !skv_record_deletes(record) ? apply_put(shard, record, err) : code;
+}
+
 skv_code skv_shard_apply(skv_shard *shard, const skv_record *record, skv_error *err)
 {
+    if (shard->old.txn)
+        return apply_in_turn(shard, record, err);
     return skv_record_deletes(record) ? apply_delete(shard, record, err) : apply_put(shard, record, err);
 }
 
@@ -126,8 +140,14 @@ skv_code skv_shard_apply_commit(skv_shard *shard, uint64_t applied_seqno, skv_er
 {
     uint8_t stored[SKV_SHARD_META_BYTES];
     MDB_val key = {sizeof skv_shard_meta_key, (void *)(uintptr_t)skv_shard_meta_key}, data = {sizeof stored, stored};
+    skv_code code = shard->old.txn ? skv_shard_old_follow(shard, (skv_slice){NULL, 0}, err) : SKV_OK;
     uint64_t txn_id;
     int rc;
+    if (code != SKV_OK) {
+        skv_shard_apply_abort(shard);
+        return code;
+    }
+    skv_shard_old_end(shard);
     shard->pending.applied_seqno = applied_seqno;
     skv_shard_encode_meta(shard, &shard->pending, stored);
     rc = shard->lmdb->cursor_put(shard->cursor, &key, &data, 0);
@@ -150,6 +170,7 @@ skv_code skv_shard_apply_commit(skv_shard *shard, uint64_t applied_seqno, skv_er
 
 void skv_shard_apply_abort(skv_shard *shard)
 {
+    skv_shard_old_end(shard);
     if (shard->cursor)
         shard->lmdb->cursor_close(shard->cursor);
     if (shard->writing)

@@ -105,12 +105,46 @@ static skv_code read_record(skv_shard *shard, skv_slice key, const MDB_val *stor
                        key.bytes, (unsigned long long)skv_key_hash(key.data, key.bytes));
 }
 
+/* Stand at the last record below `key`. LMDB's pages have no checksums, and a damaged one can lead to the wrong leaf, where
+ * keys seem to be absent. Leaves know their neighbours, so a search that was led astray does not end between a record below
+ * the key and one that is not. OK, NOT_FOUND: there is none below, CORRUPT. *exact: the key itself comes next. */
+static skv_code stand_before(skv_shard *shard, MDB_cursor *cursor, skv_slice key, bool *exact, skv_error *err)
+{
+    MDB_val above = skv_val_of(key), below, stored;
+    int before, order = 1, found = shard->lmdb->cursor_get(cursor, &above, &stored, MDB_SET_RANGE);
+    if (found != 0 && found != MDB_NOTFOUND)
+        return skv_shard_fail(shard, found, "search", err);
+    if (found == 0)
+        order = skv_key_compare(skv_slice_of(&above), key);
+    before = shard->lmdb->cursor_get(cursor, &below, &stored, found == 0 ? MDB_PREV : MDB_LAST);
+    if (before != 0 && before != MDB_NOTFOUND)
+        return skv_shard_fail(shard, before, "search", err);
+    if (order < 0 || (before == 0 && skv_key_compare(skv_slice_of(&below), key) >= 0))
+        return skv_fail_at(err, SKV_CORRUPT, shard->name, 0, 0, "a page is damaged: it leads to the wrong keys");
+    *exact = order == 0;
+    return before == 0 ? SKV_OK : SKV_NOT_FOUND;
+}
+
+static skv_code prove_absent(skv_shard *shard, skv_shard_txn *txn, skv_slice key, skv_error *err)
+{
+    bool exact = false;
+    skv_shard_cursor *cursor;
+    skv_code code = skv_shard_cursor_open(shard, txn, &cursor, err);
+    if (code != SKV_OK)
+        return code;
+    code = stand_before(shard, (MDB_cursor *)cursor, key, &exact, err);
+    skv_shard_cursor_close(shard, txn, cursor);
+    if (exact)
+        return skv_fail_at(err, SKV_CORRUPT, shard->name, 0, 0, "a key is found in one way and not in another");
+    return code == SKV_OK ? SKV_NOT_FOUND : code;
+}
+
 skv_code skv_shard_get(skv_shard *shard, skv_shard_txn *txn, skv_slice key, skv_record *out, skv_error *err)
 {
     MDB_val wanted = skv_val_of(key), stored;
     int rc = shard->lmdb->get(txn->inner, shard->dbi, &wanted, &stored);
     if (rc == MDB_NOTFOUND)
-        return SKV_NOT_FOUND;
+        return prove_absent(shard, txn, key, err);
     return rc == 0 ? read_record(shard, key, &stored, out, err) : skv_shard_fail(shard, rc, "read", err);
 }
 
@@ -159,10 +193,10 @@ void skv_shard_cursor_close(skv_shard *shard, skv_shard_txn *txn, skv_shard_curs
 }
 
 /* Make the move; step over the shard's own record. */
-static skv_code move_cursor(skv_shard *shard, MDB_cursor *cursor, skv_slice at, int move, skv_record *out, skv_error *err)
+static skv_code move_cursor(skv_shard *shard, MDB_cursor *cursor, int move, skv_record *out, skv_error *err)
 {
-    int next = move == MDB_LAST || move == MDB_PREV ? MDB_PREV : MDB_NEXT;
-    MDB_val key = skv_val_of(at), stored;
+    int next = move == MDB_FIRST || move == MDB_NEXT ? MDB_NEXT : MDB_PREV;
+    MDB_val key, stored;
     int rc = shard->lmdb->cursor_get(cursor, &key, &stored, move);
     if (rc == 0 && key.mv_size > SKV_KEY_BYTES_MAX)
         rc = shard->lmdb->cursor_get(cursor, &key, &stored, next);
@@ -177,31 +211,31 @@ static skv_code move_cursor(skv_shard *shard, MDB_cursor *cursor, skv_slice at, 
 
 skv_code skv_shard_seek(skv_shard *shard, skv_shard_cursor *cursor, skv_slice key, skv_record *out, skv_error *err)
 {
-    return move_cursor(shard, (MDB_cursor *)cursor, key, key.data ? MDB_SET_RANGE : MDB_FIRST, out, err);
+    bool exact;
+    skv_code code = key.data ? stand_before(shard, (MDB_cursor *)cursor, key, &exact, err) : SKV_NOT_FOUND;
+    if (code != SKV_OK && code != SKV_NOT_FOUND)
+        return code;
+    return move_cursor(shard, (MDB_cursor *)cursor, code == SKV_OK ? MDB_NEXT : MDB_FIRST, out, err);
 }
 
 skv_code skv_shard_seek_before(skv_shard *shard, skv_shard_cursor *cursor, skv_slice key, skv_record *out,
                                skv_error *err)
 {
-    MDB_val at = skv_val_of(key), stored;
-    MDB_cursor *inner = (MDB_cursor *)cursor;
-    int rc;
-    if (!key.data)
-        return move_cursor(shard, inner, key, MDB_LAST, out, err);
-    rc = shard->lmdb->cursor_get(inner, &at, &stored, MDB_SET_RANGE);
-    if (rc != 0 && rc != MDB_NOTFOUND)
-        return skv_shard_fail(shard, rc, "scan", err);
-    return move_cursor(shard, inner, (skv_slice){NULL, 0}, rc == MDB_NOTFOUND ? MDB_LAST : MDB_PREV, out, err);
+    bool exact;
+    skv_code code = key.data ? stand_before(shard, (MDB_cursor *)cursor, key, &exact, err) : SKV_OK;
+    if (code != SKV_OK)
+        return code;
+    return move_cursor(shard, (MDB_cursor *)cursor, key.data ? MDB_GET_CURRENT : MDB_LAST, out, err);
 }
 
 skv_code skv_shard_next(skv_shard *shard, skv_shard_cursor *cursor, skv_record *out, skv_error *err)
 {
-    return move_cursor(shard, (MDB_cursor *)cursor, (skv_slice){NULL, 0}, MDB_NEXT, out, err);
+    return move_cursor(shard, (MDB_cursor *)cursor, MDB_NEXT, out, err);
 }
 
 skv_code skv_shard_previous(skv_shard *shard, skv_shard_cursor *cursor, skv_record *out, skv_error *err)
 {
-    return move_cursor(shard, (MDB_cursor *)cursor, (skv_slice){NULL, 0}, MDB_PREV, out, err);
+    return move_cursor(shard, (MDB_cursor *)cursor, MDB_PREV, out, err);
 }
 
 skv_code skv_shard_prove(skv_shard *shard, skv_shard_txn *txn, skv_shard_range range, skv_shard_sum found,

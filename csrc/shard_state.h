@@ -23,6 +23,14 @@ typedef struct {
     uint64_t expiring;      /* records with an expiry */
 } skv_shard_meta;
 
+/* The tree as it was, beside the one that a flush packs anew. */
+typedef struct {
+    skv_shard_txn *txn; /* NULL: nothing is packed anew */
+    skv_shard_cursor *cursor;
+    MDB_val key, stored; /* the first record that is not in the new tree yet */
+    uint64_t left;       /* from there on */
+} skv_shard_old;
+
 struct skv_shard {
     const skv_lmdb *lmdb;
     MDB_env *env;
@@ -42,6 +50,7 @@ struct skv_shard {
 
     MDB_txn *writing; /* the applying thread's */
     MDB_cursor *cursor;
+    skv_shard_old old;
     bool appending; /* keys come behind the last one: pages are packed full */
     skv_shard_meta meta;    /* committed */
     skv_shard_meta pending; /* of the open transaction */
@@ -71,6 +80,12 @@ void skv_shard_encode_meta(const skv_shard *shard, const skv_shard_meta *meta, u
 void skv_shard_txn_free(skv_shard *shard, skv_shard_txn *txn);
 /* A commit was made: pooled transactions that show an older state let go of it. */
 void skv_shard_committed(skv_shard *shard, uint64_t txn_id);
+/* While a shard is packed anew: let the old records below a key follow (NULL data: all that are left). */
+skv_code skv_shard_old_follow(skv_shard *shard, skv_slice below, skv_error *err);
+/* Is this the key of the next old record? Then leave it behind. */
+bool skv_shard_old_is_next(const skv_shard *shard, skv_slice key);
+skv_code skv_shard_old_leave(skv_shard *shard, skv_error *err);
+void skv_shard_old_end(skv_shard *shard);
 /* Let readers without a transaction see what was committed. */
 void skv_shard_publish(skv_shard *shard);
 

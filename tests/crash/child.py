@@ -54,8 +54,19 @@ def run(request: Request) -> Answer:
     return {"errors": workload.errors, "untyped": workload.untyped}
 
 
+def check_bounds(store: Any, keys: list[bytes]) -> None:
+    """Some scans that begin at a key or before it."""
+    for n in range(0, len(keys), 1 + len(keys) // 20):
+        if [*store.scan(keys[n], limit=1, values=False)] != keys[n : n + 1]:
+            raise AssertionError("a scan from a key begins at another")
+        if [*store.scan(stop=keys[n], reverse=True, limit=1, values=False)] != keys[:n][-1:]:
+            raise AssertionError(
+                "a reverse scan before a key begins at another than the one before"
+            )
+
+
 def shown_by(store: Any, seed: int) -> dict[str, int]:
-    """Every row as key to writer, read in three ways that must agree."""
+    """Every row as key to writer, read in ways that must agree."""
     rows = dict(store.scan())
     if list(rows) != sorted(rows):
         raise AssertionError("scan is out of order")
@@ -65,6 +76,7 @@ def shown_by(store: Any, seed: int) -> dict[str, int]:
         raise AssertionError("the reverse scan shows other keys")
     if store.get_many(list(rows)) != rows:
         raise AssertionError("get_many and scan differ")
+    check_bounds(store, list(rows))
     return {k.hex(): writer_of(seed, k, v) for k, v in rows.items() if not k.startswith(PROBE)}
 
 

@@ -16,6 +16,7 @@ from .damage import Damaged, finished_store
 from .plan import Plan, steps_of
 from .power import SCALE, scaled
 
+BRANCH = 1  # lmdb's flags of such a page
 NEAR = 8  # bytes around written ones that are turned over as well
 
 
@@ -31,6 +32,15 @@ def written_bits(path: Path) -> list[int]:
                     held[max(at - NEAR, 0) : at + NEAR]
                 )
     return [8 * n + bit for n, yes in enumerate(held) if yes for bit in range(8)]
+
+
+def branch_bits(path: Path) -> list[int]:
+    """The bits of LMDB's pages that lead to others."""
+    raw = path.read_bytes()
+    flags = {
+        at: int.from_bytes(raw[at + 10 : at + 12], "little") for at in range(0, len(raw), 4096)
+    }
+    return [bit for bit in written_bits(path) if flags[bit // 8 // 4096 * 4096] == BRANCH]
 
 
 def flip(path: Path, bit: int) -> None:
@@ -106,3 +116,16 @@ def test_flipped_bits_of_a_shard_never_show_a_wrong_value(
         bits = written_bits(scratch / "flushed" / "store" / name)
         outcomes = flip_all(damaged, name, rng.sample(bits, min(len(bits), scaled(250))))
         assert outcomes["died"] <= 0.05 * outcomes.total()
+
+
+def test_a_flipped_bit_that_leads_a_search_astray_never_makes_a_key_seem_absent(
+    openers: Children, scratch: Path, rng: random.Random
+) -> None:
+    plan = Plan(rng.getrandbits(32), 300, keys=200)
+    template = finished_store(openers, scratch / "flushed", plan, flush=True, shards=1)
+    damaged = Damaged(openers, template, plan, scratch)
+    name = "shards/0000/data.mdb"
+    bits = branch_bits(scratch / "flushed" / "store" / name)
+    assert len(bits) > 100
+    outcomes = flip_all(damaged, name, rng.sample(bits, min(len(bits), scaled(250))))
+    assert outcomes["refused"]

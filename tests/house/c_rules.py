@@ -17,7 +17,7 @@ LEVELS = {
     "what parts tell": "notify",
     "parts": """ring segment log log_state log_pool log_sync log_scan log_find log_read log_walk
         log_retire log_copy log_cursor log_frames log_remains remnants mark manifest origin pressure admission
-        shard shard_state shard_read shard_apply shard_copy shard_pages
+        shard shard_state shard_read shard_apply shard_repack shard_copy shard_pages
         acks""",
     "parts that point into the log": "run index index_state index_room index_order index_count",
     "parts made of parts": "lane",
@@ -35,7 +35,7 @@ FAMILIES = (
     LEVELS["ground"],
     """segment log log_state log_pool log_sync log_scan log_find log_read log_walk log_retire log_copy
         log_cursor log_frames log_remains remnants mark""",
-    "shard shard_state shard_read shard_apply shard_copy shard_pages",
+    "shard shard_state shard_read shard_apply shard_repack shard_copy shard_pages",
     "manifest origin",
     LEVELS["parts that point into the log"],
     LEVELS["house"],
