@@ -8,8 +8,9 @@
 #define UNIT_PAGES 16384
 #define OWN_PAGES 16 /* for a commit of the shard's own record alone */
 #define UNIT_BYTES ((uint64_t)64 << 20)
-/* A run of at least this part of the shard's records falls on nearly every page. Values with pages of their own would be
- * written again with them; so small a shard is not worth it. */
+/* A shard is packed anew when nearly every page would be written anyway, and the merge is no more work than the searches of so
+ * many inserts. Values with pages of their own would be written again with it; so small a shard is not worth it. */
+#define REPACK_PER_PAGE 2
 #define REPACK_PART 8
 #define REPACK_PAGES_MIN 8
 #define RESOLVE_AT_ONCE 256
@@ -157,8 +158,8 @@ static unit_plan plan_units(skv_lane *lane, uint32_t count)
     plan.records = size.leaf_pages && UNIT_PAGES * per_page < count ? (uint32_t)(UNIT_PAGES * per_page) : count;
     pages = OWN_PAGES + bytes * 3 / 2 / SKV_PAGE_BYTES + (count < size.leaf_pages ? count : size.leaf_pages);
     plan.pages = pages < UNIT_PAGES ? pages : UNIT_PAGES;
-    plan.repack = size.leaf_pages >= REPACK_PAGES_MIN && REPACK_PART * (uint64_t)count >= size.records &&
-                  !size.overflow_pages && size.leaf_pages + pages < UNIT_PAGES;
+    plan.repack = size.leaf_pages >= REPACK_PAGES_MIN && !size.overflow_pages && pages < UNIT_PAGES &&
+                  count >= REPACK_PER_PAGE * size.leaf_pages && REPACK_PART * (uint64_t)count >= size.records;
     return plan;
 }
 

@@ -7,7 +7,7 @@ import threading
 import time
 
 from shardkv import quarantine
-from shardkv._native import COPYING, DOWN, STATES, Copy, Engine, Ship, look_at_lineage
+from shardkv._native import COPYING, CURRENT, DOWN, STATES, Copy, Engine, Ship, look_at_lineage
 from shardkv.errors import ClosedError, Error, InvalidError, LogGoneError
 from shardkv.lineage import Lineage, meet, unpacked
 from shardkv.options import Options
@@ -83,9 +83,10 @@ class Link:
         )
 
     def lacks(self, last: int) -> bool:
-        """Say whether it makes sense to wait until the peer has everything up to a seqno."""
+        """Say whether it makes sense to wait until the peer has everything up to a seqno, or is there at all."""
         known = self._head.engine.peer(self.place)
-        return self.go.is_set() and known.state != DOWN and known.seqno < last
+        there = known.state == CURRENT and known.seqno >= last
+        return self.go.is_set() and known.state != DOWN and not there
 
     def progress(self) -> object:
         """Return what changes as the peer gets on."""

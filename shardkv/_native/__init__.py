@@ -47,6 +47,7 @@ from shardkv._native.mending import Mend
 from shardkv._native.scrubbing import Scrub, ShardSum
 from shardkv._native.shipping import (
     COPYING,
+    CURRENT,
     DOWN,
     PEERS_MAX,
     STATES,
@@ -62,6 +63,7 @@ __all__ = [
     "CODES",
     "COPYING",
     "DISK",
+    "CURRENT",
     "DOWN",
     "KEYS_ONLY",
     "KEY_BYTES_MAX",

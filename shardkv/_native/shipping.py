@@ -15,11 +15,12 @@ from shardkv._native.lmdb import find_lmdb_module, load_lmdb
 PEERS_MAX: Final[int] = lib.SKV_PEERS_MAX
 DOWN: Final[int] = lib.SKV_PEER_DOWN
 COPYING: Final[int] = lib.SKV_PEER_COPYING
+CURRENT: Final[int] = lib.SKV_PEER_CURRENT
 STATES: Final[dict[int, str]] = {
     DOWN: "failed",
     COPYING: "copying",
     lib.SKV_PEER_BEHIND: "behind",
-    lib.SKV_PEER_CURRENT: "current",
+    CURRENT: "current",
 }
 
 

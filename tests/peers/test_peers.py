@@ -49,6 +49,16 @@ def test_what_was_acked_is_in_the_peers(places: tuple[Path, Path, Path], ack: Ac
     assert contents(a) == contents(b) == contents(c) == expected
 
 
+@pytest.mark.parametrize("ack", ["disk", "quorum", "all"])
+def test_a_new_family_may_be_closed_at_once(places: tuple[Path, Path, Path], ack: Ack) -> None:
+    a, b, c = places
+    shardkv.open(a, shards=2, peers=[b, c], ack=ack).close()
+    assert contents(b) == contents(c) == {}
+    with shardkv.open(a, ack=ack) as store:
+        store[b"first"] = b"1"
+    assert contents(a) == contents(b) == contents(c) == {b"first": b"1"}
+
+
 def test_peers_are_remembered_and_go_on(places: tuple[Path, Path, Path]) -> None:
     a, b, c = places
     with shardkv.open(a, shards=2, peers=[b, c], ack="all") as store:

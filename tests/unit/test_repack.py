@@ -83,6 +83,20 @@ def test_few_records_change_few_pages(tmp_path: Path, rng: random.Random) -> Non
         assert sum(shard.file_bytes for shard in store.stats().shards) < 1.3 * before
 
 
+def test_records_that_share_a_page_with_few_others_leave_most_pages_alone(
+    tmp_path: Path, rng: random.Random
+) -> None:
+    """An eighth of the records, three on a page: two thirds of the pages stay as they are."""
+    path = tmp_path / "store"
+    with shardkv.open(path, shards=SHARDS) as store:
+        fill(store, rng, 8_000, size=1_000)
+        store.flush()
+        before = sum(shard.file_bytes for shard in store.stats().shards)
+        fill(store, rng, 1_000, size=1_000)
+        store.flush()
+        assert sum(shard.file_bytes for shard in store.stats().shards) < 1.7 * before
+
+
 def test_values_with_pages_of_their_own_are_not_written_again(
     tmp_path: Path, rng: random.Random
 ) -> None:
