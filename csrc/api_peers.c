@@ -249,12 +249,12 @@ static skv_code sync_peer(skv_ship *ship, uint64_t *durable, skv_error *err)
     if (code != SKV_OK)
         return code;
     skv_clock_raise(&ship->peer->parts.clock, skv_clock_now(&ship->store->parts.clock));
-    code = skv_log_wait(ship->peer->parts.log, UINT64_MAX, UINT64_MAX / 2, err);
+    code = skv_log_wait_all(ship->peer->parts.log, err);
     *durable = skv_log_durable(ship->peer->parts.log);
     if (skv_log_is_unlinked(ship->peer->parts.log))
         code = skv_fail(err, SKV_IO, "the files of the peer's log were removed");
     skv_store_leave(ship->peer);
-    return code == SKV_AGAIN ? SKV_OK : code; /* a signal: the next round goes on */
+    return code;
 }
 
 /* Tell how far the peer is, and give back what the log kept for it. */
@@ -369,5 +369,5 @@ skv_code skv_ship_back(skv_store *store, skv_store *peer, skv_io *io)
             while (code == SKV_BUSY);
     }
     skv_ship_end(&shipment);
-    return code == SKV_AGAIN ? skv_log_wait(store->parts.log, UINT64_MAX, UINT64_MAX / 2, &io->error) : code;
+    return code == SKV_AGAIN ? skv_log_wait_all(store->parts.log, &io->error) : code;
 }

@@ -82,6 +82,8 @@ skv_code skv_log_sync_start(skv_log *log, skv_error *err);
 /* Wait until seqno is durable, leading when nobody does. AGAIN after timeout_ns or a signal. POISONED: unknown.
  * timeout_ns 0 never leads: the sync loop is asked to. */
 skv_code skv_log_wait(skv_log *log, uint64_t seqno, uint64_t timeout_ns, skv_error *err);
+/* Wait until everything that is appended is durable, however long that takes and whatever signals come. */
+skv_code skv_log_wait_all(skv_log *log, skv_error *err);
 /* See to it that seqno is synced, without following anybody: lead when nobody does, else have the sync loop do it. OK: it is
  * durable; AGAIN: it will be; POISONED. */
 skv_code skv_log_push(skv_log *log, uint64_t seqno, skv_error *err);

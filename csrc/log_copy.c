@@ -137,12 +137,12 @@ skv_code skv_log_copy_sync(skv_log_copy *copy, skv_error *err)
 {
     if (copy->log->next_seqno <= copy->frame_last) /* a frame under way is not cut in two */
         return SKV_OK;
-    return tell(copy, skv_log_wait(copy->log, UINT64_MAX, UINT64_MAX / 2, err), err);
+    return tell(copy, skv_log_wait_all(copy->log, err), err);
 }
 
 skv_code skv_log_copy_finish(skv_log_copy *copy, uint64_t applied_sum, skv_error *err)
 {
-    skv_code code = tell(copy, skv_log_wait(copy->log, UINT64_MAX, UINT64_MAX / 2, err), err);
+    skv_code code = tell(copy, skv_log_wait_all(copy->log, err), err);
     if (code != SKV_OK)
         return code;
     skv_log_retire(copy->log, 0, applied_sum);

@@ -219,6 +219,15 @@ skv_code skv_log_wait(skv_log *log, uint64_t seqno, uint64_t timeout_ns, skv_err
     return code;
 }
 
+skv_code skv_log_wait_all(skv_log *log, skv_error *err)
+{
+    skv_code code;
+    do
+        code = skv_log_wait(log, UINT64_MAX, UINT64_MAX / 2, err);
+    while (code == SKV_AGAIN);
+    return code;
+}
+
 skv_code skv_log_push(skv_log *log, uint64_t seqno, skv_error *err)
 {
     bool idle;

@@ -296,8 +296,8 @@ skv_shard_size skv_shard_measure(skv_shard *shard)
     MDB_envinfo info = {0};
     MDB_stat stat = {0};
     skv_shard_txn *txn;
-    (void)shard->lmdb->env_info(shard->env, &info);
-    if (skv_shard_read_begin(shard, &txn, NULL) == SKV_OK) {
+    if (skv_shard_read_begin(shard, &txn, NULL) == SKV_OK) { /* while it is open, the map stays where it is */
+        (void)shard->lmdb->env_info(shard->env, &info);
         (void)shard->lmdb->stat(txn->inner, shard->dbi, &stat);
         skv_shard_read_end(shard, txn);
     }

@@ -326,7 +326,7 @@ skv_code skv_stop(skv_store *store, skv_error *err)
     }
     atomic_store(&store->stopping, true);
     wake_everybody(store);
-    code = skv_log_wait(store->parts.log, UINT64_MAX, UINT64_MAX / 2, err);
+    code = skv_log_wait_all(store->parts.log, err);
     atomic_store(&store->last_durable, skv_log_durable(store->parts.log));
     skv_notify_durable(&store->parts.notifiers, skv_log_durable(store->parts.log));
     (void)skv_fail(&closed, SKV_CLOSED, "the store %s is closed", store->path);

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from stress.traffic import Team, together
+from stress.traffic import Team, answer_of, together
 
 import shardkv
 
@@ -110,3 +110,25 @@ def test_closing_wakes_every_loop_at_once(tmp_path: Path) -> None:
         store = shardkv.open(tmp_path / "store", **SMALL)
     store.close()
     assert spent < 3, f"20 closings took {spent:.1f} s"
+
+
+SIGNALS = """
+import signal, sys, shardkv
+signal.signal(signal.SIGALRM, lambda *_: None)
+for turn in range(1, 21):
+    store = shardkv.open(sys.argv[1], shards=1)
+    for _ in range(500):
+        seqno = store.put(b"key", b"%d" % turn * 10_000, ack="memory")
+    signal.setitimer(signal.ITIMER_REAL, 0.0005, 0.0005)
+    store.close(flush=False)
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    with shardkv.open(sys.argv[1]) as store:
+        assert store.stats().seqno == seqno
+        assert store[b"key"] == b"%d" % turn * 10_000
+print("well")
+"""
+
+
+def test_signals_while_a_store_is_closed_keep_nothing_from_becoming_durable(tmp_path: Path) -> None:
+    """One that arrived while the last sync was waited for ended the wait: what came after that sync was lost."""
+    assert answer_of(SIGNALS, tmp_path / "store") == "well"

@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from stress.traffic import Team
+from stress.traffic import Team, answer_of
 
 import shardkv
 
@@ -69,3 +69,32 @@ def test_a_map_that_a_snapshot_keeps_small_grows_once_it_is_closed(tmp_path: Pat
                 continue
         assert store.stats().unflushed_records == 0
         assert len(store) == COUNT + 1
+
+
+LOOKS = """
+import sys, threading, shardkv
+for turn in range(8):
+    options = {"map_bytes": 1 << 20, "unflushed_bytes": 1 << 20, "segment_bytes": (65536, 1 << 20)}
+    with shardkv.open(f"{sys.argv[1]}{turn}", shards=4, **options) as store:
+        over = threading.Event()
+
+        def look(store=store, over=over):
+            while not over.is_set():
+                assert len(store.stats().shards) == 4
+
+        threads = [threading.Thread(target=look) for _ in range(3)]
+        for thread in threads:
+            thread.start()
+        for number in range(160):
+            store.put(b"%03d" % number, bytes(60_000), ack="memory")
+        store.flush()
+        over.set()
+        for thread in threads:
+            thread.join()
+print("well")
+"""
+
+
+def test_a_map_grows_while_others_ask_for_its_size(tmp_path: Path) -> None:
+    """They looked into the map at the moment when it was moved."""
+    assert answer_of(LOOKS, tmp_path / "store") == "well"
