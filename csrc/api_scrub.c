@@ -11,7 +11,7 @@
 #include "snapshot.h"
 #include "store.h"
 
-#define MAP_BYTES ((uint64_t)1 << 20) /* at least; LMDB maps what the file asks for */
+#define MAP_BYTES ((uint64_t)1 << 20) /* that can surely be had: LMDB maps what the file asks for */
 
 struct skv_scrub {
     const skv_lmdb *lmdb;

@@ -86,6 +86,9 @@ static skv_code seal(skv_parts *parts, skv_lane *lane, skv_error *err)
         lane->sealed_seqno = skv_log_last(parts->log);
         lane->base_records = skv_shard_public_records(lane->shard);
         lane->applying = false;
+        if (lane->sweep.part) /* a sweep is in the midst of it: what it has not seen, and what it has, lies in the shard then */
+            skv_index_expect(lane->sealed, 0);
+        lane->sweep.part = 0;
         fresh = NULL;
     }
     skv_unlock(&lane->lock);

@@ -110,7 +110,8 @@ static skv_code open_env(skv_shard *shard, const skv_shard_place *place, skv_err
     int dead, rc = shard->lmdb->env_create(&shard->env);
     if (rc != 0)
         return skv_shard_fail(shard, rc, "make an environment", err);
-    rc = shard->lmdb->env_set_mapsize(shard->env, (size_t)place->map_bytes);
+    if (!place->guest) /* which has the map that the file asks for: one that is just large enough is outgrown by the next flush */
+        rc = shard->lmdb->env_set_mapsize(shard->env, (size_t)place->map_bytes);
     if (rc == 0)
         rc = shard->lmdb->env_set_maxreaders(shard->env, READERS_MAX);
     if (rc == 0)

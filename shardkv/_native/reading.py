@@ -82,10 +82,10 @@ class Reading(Handle):
         code = lib.skv_snapshot_open(self.handle, out, ws.c)
         if code not in (0, AGAIN):
             raise error_from(ws.c.error)
-        handle = owned(out[0], lib.skv_snapshot_free, self.handle)
-        self.give(ws)
+        handle, seqno = owned(out[0], lib.skv_snapshot_free, self.handle), int(ws.c.seqno)
+        self.give(ws)  # from here on it may be another call's
         if code == AGAIN:
-            self.wait(int(ws.c.seqno))
+            self.wait(seqno)
         return handle
 
     def first_rows(

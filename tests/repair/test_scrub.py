@@ -91,6 +91,22 @@ def test_a_page_that_ends_the_process_is_a_finding_and_the_other_shards_are_read
     assert report.shards[1].records > 50
 
 
+def test_a_scrub_maps_as_much_as_the_store_does(place: Path) -> None:
+    """A map of what was there when it opened was outgrown by the next flush, and the scrub told of damage."""
+    map_bytes = 1 << 26
+    with shardkv.open(place / "store", shards=1, map_bytes=map_bytes) as store:
+        store.put(b"key", b"value")
+    with contextlib.closing(Scrub(str(place / "store"))) as work:
+        work.begin(0)
+        work.next(1)
+        maps = Path("/proc/self/maps").read_text().splitlines()
+        (mapped,) = (
+            line.split()[0] for line in maps if line.endswith("store/shards/0000/data.mdb")
+        )
+    begin, end = (int(address, 16) for address in mapped.split("-"))
+    assert end - begin >= map_bytes
+
+
 class Clock:
     """Time that passes when somebody sleeps, and a little with each look."""
 

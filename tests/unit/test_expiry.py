@@ -391,6 +391,22 @@ def test_a_flush_of_what_expires_sooner_brings_the_next_pass_forward(tmp_path: P
         assert [*store] == [b"in 5"]
 
 
+def test_what_a_flush_takes_from_under_a_sweep_is_swept_in_the_shard(tmp_path: Path) -> None:
+    """The pass had taken note of their times, and the flush then knew of none: what expired stayed."""
+    with shardkv.open(tmp_path / "store", shards=1) as store:
+        store.put(b"in 1", b"v", ttl=3600)
+        store.put(b"in 100", b"v", ttl=100 * 3600)
+        store.flush()
+        shift(store, 3600)
+        wait_until(lambda: len(store) == 1)  # the next pass over the shard is due in 99 hours
+        store.put_many({b"in 2/%04d" % number: b"v" for number in range(3000)}, ttl=3600)
+        shift(store, 2 * 3600)
+        wait_until(lambda: store.stats().expired_removed > 1)
+        store.flush()
+        wait_until(lambda: len(store) == 1)
+        assert [*store] == [b"in 100"]
+
+
 def test_purge_removes_all_that_has_expired_and_nothing_else(aged: shardkv.Store) -> None:
     aged.put(b"longer", b"v", ttl=7200)
     assert aged.purge_expired() == 0

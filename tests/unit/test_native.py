@@ -15,6 +15,9 @@ from house.tree import ROOT
 
 import shardkv
 from shardkv import _native, errors
+from shardkv._core import lib
+from shardkv._native import reading
+from shardkv._native.codes import AGAIN
 
 CONTRACT = (ROOT / "csrc" / "include" / "shardkv.h").read_text()
 DEFINED = {
@@ -146,3 +149,31 @@ def test_a_file_that_is_no_module_is_named(tmp_path: Path, what: str) -> None:
         path.write_text("not ELF")
     with pytest.raises(shardkv.FormatError, match="cannot load the lmdb package's module"):
         _native.load_lmdb(str(path))
+
+
+# -- workspaces
+
+
+def test_a_snapshot_is_waited_for_by_its_own_seqno_whoever_takes_the_workspace_next(
+    store: shardkv.Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was read from a workspace that had been given back: on a slow disk another's number."""
+    engine, waited = store._engine, list[int]()
+
+    class SlowDisk:
+        def __getattr__(self, name: str) -> Any:
+            return getattr(lib, name)
+
+        def skv_snapshot_open(self, handle: Any, out: Any, io: Any) -> int:
+            assert lib.skv_snapshot_open(handle, out, io) == 0
+            io.seqno = 77
+            return AGAIN
+
+    def give_to_another(ws: Any) -> None:
+        ws.c.seqno = 1
+
+    monkeypatch.setattr(reading, "lib", SlowDisk())
+    monkeypatch.setattr(engine, "give", give_to_another)
+    monkeypatch.setattr(engine, "wait", waited.append)
+    engine.open_snapshot()
+    assert waited == [77]
