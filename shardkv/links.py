@@ -150,6 +150,7 @@ class Link:
         quarantine.refuse(self.path)
         self.peer = Engine(self.path, Options(create=False, following=True))
         self._workers = Workers(self.peer)
+        self._workers.start()
         # Looked at again: until it was held here, another primary could write to it.
         self.seen = self._relative(self.peer.lineage())
         self.found = self.seen, self.peer.last_seqno()
@@ -189,6 +190,7 @@ class Link:
                     rests.rest()
             self.peer = Engine(self.path, Options(create=False, following=True))
             self._workers = Workers(self.peer)
+            self._workers.start()
             self._ship = Ship(head.engine, self.place, self.peer)
         self._copy = None
         self.teller.keep(self.peer, lineage)

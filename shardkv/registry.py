@@ -138,20 +138,19 @@ def place_of(path: str) -> Place:
 
 def shutdown(shared: Shared) -> None:
     """Stop the engine, join its threads, release its files. Everything appended is synced first."""
-    if shared.patrol:
-        shared.patrol.stop()
+    engine, peers, patrol = shared.engine, shared.peers, shared.patrol
+    # Each is taken whatever another raised; twice where the next needs it, since Ctrl-C may come as it is called.
+    order = [peers.drain, peers.stop, engine.stop, engine.stop, peers.join]
+    order += [shared.workers.join, shared.workers.join, engine.close, engine.close]
+    if patrol:
+        order = [patrol.stop, *order[:4], patrol.join, *order[4:]]
+    steps = contextlib.ExitStack()
+    for step in reversed(order):
+        steps.callback(step)
     try:
-        shared.peers.drain()
+        steps.close()
     finally:
-        try:
-            shared.peers.stop()
-            shared.engine.stop()
-        finally:
-            if shared.patrol:
-                shared.patrol.join()
-            shared.peers.join()
-            shared.workers.join()
-            shared.engine.close()
+        steps.close()  # what Ctrl-C between two of them left
 
 
 def begin(path: str, options: Options, peers: Sequence[str] | None, quorum: bool) -> Shared:
@@ -164,6 +163,7 @@ def begin(path: str, options: Options, peers: Sequence[str] | None, quorum: bool
         raise guide(error, path, peers) from None
     with contextlib.ExitStack() as undo:
         undo.callback(shutdown, shared)
+        shared.workers.start()
         quarantine.warn(path, shared.engine)
         if not options.readonly and not quarantine.quarantined(path):
             shared.peers.begin(peers, quorum=quorum)

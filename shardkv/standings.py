@@ -80,6 +80,7 @@ def held(path: str) -> Iterator[Engine]:
     engine = Engine(path, Options(create=False, following=True))
     workers = Workers(engine)
     try:
+        workers.start()
         yield engine
     finally:
         try:

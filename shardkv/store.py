@@ -162,9 +162,11 @@ class Store(
         if self._closed:
             return
         self._closed = True
-        self._bind(_native.NO_CALLS)
-        self._close_inner()
-        registry.release(self._shared, flush=flush)
+        try:
+            self._bind(_native.NO_CALLS)
+            self._close_inner()
+        finally:
+            registry.release(self._shared, flush=flush)
 
     def _bind(self, calls: _native.Calls) -> None:
         self._get, self._put, self._submit, self._calls = calls.get, calls.put, calls.submit, calls

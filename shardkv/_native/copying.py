@@ -7,7 +7,7 @@ from typing import Any, Self
 
 from shardkv._core import ffi, lib
 from shardkv._native.codes import AGAIN, error_from
-from shardkv._native.crossing import Workspace, owned
+from shardkv._native.crossing import Workspace, begun, owned
 from shardkv._native.handle import Handle
 from shardkv._native.lmdb import find_lmdb_module, load_lmdb
 
@@ -37,7 +37,9 @@ class Copy:
         Raises: as of; LogGoneError (the log does not reach back to the backup's end).
         """
         ws = Workspace()
-        pointer = lib.skv_backup_open(engine.handle, os.fsencode(path), ws.c)
+        pointer = begun(
+            lib.skv_copy_free, lib.skv_backup_open, engine.handle, os.fsencode(path), ws.c
+        )
         if pointer == ffi.NULL:
             raise error_from(ws.c.error)
         return cls(pointer, engine.handle, engine.lmdb)
@@ -49,7 +51,14 @@ class Copy:
         Raises: as backup_of; LockedError (the source is open); CorruptionError.
         """
         ws, lmdb = Workspace(), load_lmdb(find_lmdb_module())
-        pointer = lib.skv_backup_open_still(lmdb, os.fsencode(source), os.fsencode(path), ws.c)
+        pointer = begun(
+            lib.skv_copy_free,
+            lib.skv_backup_open_still,
+            lmdb,
+            os.fsencode(source),
+            os.fsencode(path),
+            ws.c,
+        )
         if pointer == ffi.NULL:
             raise error_from(ws.c.error)
         return cls(pointer, lmdb)
@@ -61,7 +70,15 @@ class Copy:
         Raises: InvalidError, FormatError, LockedError (the directory); FullError, DiskError, ClosedError.
         """
         ws = Workspace()
-        pointer = lib.skv_copy_open(engine.handle, os.fsencode(path), lineage, len(lineage), ws.c)
+        pointer = begun(
+            lib.skv_copy_free,
+            lib.skv_copy_open,
+            engine.handle,
+            os.fsencode(path),
+            lineage,
+            len(lineage),
+            ws.c,
+        )
         if pointer == ffi.NULL:
             raise error_from(ws.c.error)
         return cls(pointer, engine.handle, engine.lmdb)
@@ -74,7 +91,15 @@ class Copy:
         """
         ws, lmdb = Workspace(), load_lmdb(find_lmdb_module())
         last = 2**64 - 1 if until is None else until
-        pointer = lib.skv_restore_open(lmdb, os.fsencode(source), os.fsencode(path), last, ws.c)
+        pointer = begun(
+            lib.skv_copy_free,
+            lib.skv_restore_open,
+            lmdb,
+            os.fsencode(source),
+            os.fsencode(path),
+            last,
+            ws.c,
+        )
         if pointer == ffi.NULL:
             raise error_from(ws.c.error)
         return cls(pointer, lmdb)

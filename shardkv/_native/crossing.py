@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -50,10 +52,24 @@ def pack(items: object) -> bytes:
 def owned(pointer: Any, free: Callable[[Any], None], *kept: Any) -> Any:
     """Give a C object to the garbage collector; what it was made from stays alive until it is freed."""
 
-    def release(pointer: Any, kept: tuple[Any, ...] = kept) -> None:
-        free(pointer)
-
+    release = functools.partial(
+        free
+    )  # no Python of ours, in which a Ctrl-C would be raised, and get lost
+    vars(release)["kept"] = kept
     return ffi.gc(pointer, release)
+
+
+def begun(free: Callable[[Any], None], call: Callable[..., Any], *args: Any) -> Any:
+    """Make a call that may take long and returns a C object, NULL for none.
+
+    A Ctrl-C that came meanwhile is raised as the call returns, before Python sees the object: it is freed then.
+    """
+    made: list[Any] = []
+    with contextlib.ExitStack() as undo:
+        undo.callback(lambda: list(map(free, made)))
+        made.extend(map(call, *([arg] for arg in args)))  # C puts it into the list
+        undo.pop_all()
+    return made[0]
 
 
 class Workspace:

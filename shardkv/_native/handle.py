@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import math
 import os
@@ -66,8 +67,11 @@ class Handle:
         asked.segment_bytes_min, asked.segment_bytes_max = options.segment_bytes or (0, 0)
         asked.map_bytes = options.map_bytes or 0
         out, err = ffi.new("skv_store **"), ffi.new("skv_error *")
-        if lib.skv_open(asked, out, err) != 0:
-            raise error_from(err)
+        with contextlib.ExitStack() as undo:
+            undo.callback(lambda: lib.skv_free(out[0]))  # a Ctrl-C is raised as the call returns
+            if lib.skv_open(asked, out, err) != 0:
+                raise error_from(err)
+            undo.pop_all()
         return owned(out[0], lib.skv_free, self.lmdb)
 
     def _in_force(self) -> Options:

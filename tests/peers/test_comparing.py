@@ -26,6 +26,7 @@ def alone(path: Path, *, following: bool = False) -> Iterator[Engine]:
     """A directory opened by itself, whatever its family thinks of that."""
     engine = Engine(str(path), Options(create=False, following=following))
     workers = Workers(engine)
+    workers.start()
     try:
         yield engine
         engine.flush()
