@@ -5,7 +5,7 @@
 #include "log_read.h"
 #include "log_state.h"
 
-#define SEGMENTS_AHEAD 2 /* that the kernel is asked for while one is verified */
+#define SEGMENTS_AHEAD 3 /* that the kernel is asked for: the one that is verified, and the next two */
 
 /* -- verifying frames ----------------------------------------------------------------------------------------------- */
 
@@ -166,9 +166,8 @@ static void settle_tail(skv_log *log, const skv_segment *segment, progress *at, 
 
 static void read_ahead(const skv_segment *segment)
 {
-    const skv_segment *next = segment->next;
-    for (int i = 0; next && i < SEGMENTS_AHEAD; i++, next = next->next)
-        skv_os_will_need(next->fd, next->header.file_bytes);
+    for (int i = 0; segment && i < SEGMENTS_AHEAD; i++, segment = segment->next)
+        skv_os_will_need(segment->fd, segment->header.file_bytes);
 }
 
 static void tell_what_comes(const skv_log *log, const skv_log_visitor *visitor)
