@@ -74,11 +74,16 @@ class Catalogue:
             if coder is None:
                 return False
             # Both in one: a crash leaves the namespace whole, or its remains to be cleared by the next opening.
-            with inner.batch() as batch:
-                batch.delete(entry)
-                batch.put(DROPPED + coder.root[-ID_BYTES:], b"")
-            coder.dropped = True
-            self._coders.pop(name, None)
+            try:
+                with inner.batch() as batch:
+                    batch.delete(entry)
+                    batch.put(DROPPED + coder.root[-ID_BYTES:], b"")
+            finally:
+                if (
+                    inner.get(entry) is None
+                ):  # also after an AckError, or Ctrl-C: what is written now would be lost
+                    coder.dropped = True
+                    self._coders.pop(name, None)
         clear(inner, coder.root)
         return True
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import contextvars
 from collections.abc import Callable
 from functools import partial, wraps
-from typing import ParamSpec
+from typing import Any, ParamSpec
 
 from shardkv import opening
 from shardkv import store as synchronous
@@ -27,13 +29,23 @@ def pending(call: Callable[P, synchronous.Store]) -> Callable[P, Pending[Store]]
 
 async def _open(call: Callable[[], synchronous.Store]) -> Store:
     """Open in a thread of its own: replay reads the whole log, and is no operation."""
-    work = asyncio.ensure_future(asyncio.to_thread(call))
+    # No task: one that ends with the loop would leave what the thread opens to nobody.
+    loop, inside = asyncio.get_running_loop(), contextvars.copy_context().run
+    work = loop.run_in_executor(None, partial(inside, call))
     try:
         return Store(await asyncio.shield(work))
     except asyncio.CancelledError:
-        unwanted = await work
-        await asyncio.to_thread(unwanted.close, flush=False)
+        await outlast(work)
+        if not work.exception():
+            await outlast(loop.run_in_executor(None, partial(work.result().close, flush=False)))
         raise
+
+
+async def outlast(work: asyncio.Future[Any]) -> None:
+    """Wait for its end, however often this task is cancelled."""
+    while not work.done():
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.wait([work])
 
 
 open = pending(opening.open)

@@ -12,6 +12,7 @@ from aio.loops import Run, stored
 
 import shardkv
 import shardkv.aio
+from shardkv.registry import registry
 
 TASKS, KEYS = 10_000, 500
 
@@ -128,3 +129,32 @@ def test_an_opening_that_is_cancelled_leaves_the_directory_free(run: Run[Any], p
     run(main())
     with shardkv.open(path, segment_bytes=(65536, 65536)) as store:
         store.put(b"a", b"b")
+
+
+def test_an_opening_that_is_cancelled_again_and_again_leaves_the_directory_free(
+    run: Run[Any], path: Path
+) -> None:
+    """A second cancellation, or the end of the loop, left what the thread had opened to nobody."""
+
+    async def main() -> None:
+        task = asyncio.ensure_future(shardkv.aio.open(path, shards=1).__aenter__())
+        for _ in range(3):
+            await asyncio.sleep(0)
+            task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    run(main())
+    assert not [shared for shared in registry._open.values() if shared.peers.path == str(path)]
+
+
+def test_an_opening_that_the_end_of_the_loop_cancels_leaves_the_directory_free(
+    run: Run[Any], path: Path
+) -> None:
+    async def main() -> asyncio.Task[Any]:
+        task = asyncio.ensure_future(shardkv.aio.open(path, shards=1).__aenter__())
+        await asyncio.sleep(0)
+        return task
+
+    assert run(main()).cancelled()
+    assert not [shared for shared in registry._open.values() if shared.peers.path == str(path)]

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 import shardkv
+from shardkv._native import Engine
 from shardkv.catalogue import CATALOGUE, DROPPED, NEXT_ID
 from shardkv.registry import registry
 
@@ -284,3 +285,44 @@ def test_the_bytes_are_those_of_the_document(store: shardkv.Store) -> None:
     section = DOCUMENT.read_text().split("## 12. Reserved keys")[1]
     keys = re.findall(r"^\| (00 00 0\d, then [^|]*|an id[^|]*) \|", section, re.MULTILINE)
     assert [key.split(", then ")[1][:2] for key in keys] == ["00", "01", "a ", "a ", "an"]
+
+
+@pytest.mark.parametrize(
+    "error", [shardkv.AckError("a peer is away"), KeyboardInterrupt()], ids=repr
+)
+def test_a_drop_that_is_told_late_is_one(
+    store: shardkv.Store, monkeypatch: pytest.MonkeyPatch, error: BaseException
+) -> None:
+    """It had been written, but the namespace could still be used: what was put then was deleted by the next opening."""
+    apply = Engine.apply
+
+    def applied(*args: Any, **named: Any) -> int:
+        apply(*args, **named)
+        raise error
+
+    users = store.namespace("users")
+    users["ada"] = 1
+    with monkeypatch.context() as patch:
+        patch.setattr(Engine, "apply", applied)
+        with pytest.raises(type(error)):
+            store.drop_namespace("users")
+    with pytest.raises(shardkv.ClosedError, match="dropped"):
+        users["bob"] = 2
+    store.namespace("users")["eve"] = 3
+    store.close()
+    with shardkv.open(store.path) as again:
+        assert dict(again.namespace("users")) == {"eve": 3}
+
+
+def test_a_drop_that_failed_is_none(store: shardkv.Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: Any, **__: Any) -> int:
+        raise shardkv.OverloadedError("no room")
+
+    users = store.namespace("users")
+    users["ada"] = 1
+    with monkeypatch.context() as patch:
+        patch.setattr(Engine, "apply", fail)
+        with pytest.raises(shardkv.OverloadedError):
+            store.drop_namespace("users")
+    users["bob"] = 2
+    assert dict(store.namespace("users")) == {"ada": 1, "bob": 2}
