@@ -104,6 +104,35 @@ def test_a_number_is_given_once_to_who_counts_rows(store: shardkv.Store) -> None
     assert sorted(given) == list(range(THREADS * (TURNS // 2)))
 
 
+def test_a_queue_gives_each_item_once_and_in_order(store: shardkv.Store) -> None:
+    """Items join behind the last row and are taken from before the first: ranges that end after a row or two."""
+    taken: dict[int, int] = {}
+
+    def add(t: shardkv.Transaction) -> None:
+        last = next(t.scan(prefix=b"item", reverse=True, limit=1, values=False), b"item -1")
+        t.put(b"item %05d" % (int(last[5:]) + 1), b"")
+
+    def take(t: shardkv.Transaction) -> tuple[shardkv.Transaction, list[bytes]]:
+        first = list(t.scan(prefix=b"item", limit=2, values=False))
+        if len(first) == 2:  # the last one stays, to be counted on from
+            t.delete(first[0])
+        return t, first[:-1]
+
+    def work(number: int) -> None:
+        for _ in range(TURNS):
+            if number % 2:
+                store.run_transaction(add, retries=MANY)
+                continue
+            transaction, rows = store.run_transaction(take, retries=MANY)
+            if rows:
+                taken[transaction.seqno or 0] = int(rows[0][5:])
+
+    beside_flushes(store, THREADS, work)
+    left = [int(key[5:]) for key in store.scan(prefix=b"item", values=False)]
+    assert [taken[seqno] for seqno in sorted(taken)] == list(range(len(taken)))
+    assert left == list(range(len(taken), THREADS * TURNS // 2))
+
+
 def test_money_is_neither_made_nor_lost(store: shardkv.Store) -> None:
     accounts = [b"account %d" % n for n in range(6)]
     store.put_many(dict.fromkeys(accounts, b"100"))
