@@ -71,7 +71,7 @@ class InnerStore:
             twin = object.__new__(type(self))
             vars(twin).update(vars(self), _engine=engine, _opened=False, _twins={}, _number=number)
             twin._bind(engine.calls)
-            self._twins[number] = twin
+            twin = self._twins.setdefault(number, twin)  # another thread's, if it was quicker
             if self._closed:  # meanwhile, by another thread
                 self._close_inner()
         return twin

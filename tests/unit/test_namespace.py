@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 import shardkv
+from shardkv._native import NUMBER_MSGPACK
 
 PAIRS: dict[Any, Any] = {
     b"blob": b"\0\xff",
@@ -268,6 +269,27 @@ def test_a_bad_value_is_refused_by_its_path_and_nothing_is_written(
 def test_an_item_that_is_no_pair_is_refused(ns: shardkv.Namespace, item: Any) -> None:
     with pytest.raises(TypeError, match="pair of key and value"):
         ns.put_many([item])
+
+
+def test_a_namespace_made_beside_another_thread_is_closed_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two threads made the twin through which namespaces call; one of them was forgotten, and outlived its store."""
+    path, bind, names = tmp_path / "store", shardkv.Store._bind, list[shardkv.Namespace]()
+    with shardkv.open(path), shardkv.open(path) as store:
+
+        def bind_later(twin: shardkv.Store, calls: Any) -> None:
+            bind(twin, calls)
+            if not names and vars(twin)["_number"] == NUMBER_MSGPACK:
+                monkeypatch.undo()
+                names.append(store.namespace("things"))
+
+        monkeypatch.setattr(shardkv.Store, "_bind", bind_later)
+        names.append(store.namespace("things"))
+        store.close()
+        for namespace in names:
+            with pytest.raises(shardkv.ClosedError):
+                namespace.get("key")
 
 
 def test_a_closed_store_closes_its_namespaces(tmp_path: Path) -> None:
