@@ -132,6 +132,10 @@ class AtomicKeys:
         found = engine.get(NO_SNAPSHOT, key)
         return self._shared.flights.fly(key, make) if found is None else found
 
+    def setdefault(self, key: bytes, default: bytes = b"") -> bytes:
+        """Return the value of `key`; when it is absent, store and return `default`. Atomic."""
+        return self.get_or_set(key, lambda: default)
+
     def _terms(self, ttl: Ttl, ack: Any) -> Any:
         return terms(self._level(ack), ttl_ms(ttl), self._number)
 

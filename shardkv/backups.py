@@ -91,10 +91,16 @@ def absolute(path: str | os.PathLike[str]) -> str:
     """Return the path as the engine wants it.
 
     Raises: InvalidError."""
-    name = os.path.abspath(os.fsdecode(path))
-    if "\0" in name:
+    given = os.fsdecode(path)
+    if not given:
+        raise InvalidError("the path is empty")
+    if "\0" in given:
         raise InvalidError("the path holds a NUL character")
-    return name
+    try:
+        os.fsencode(given)
+    except UnicodeEncodeError as error:
+        raise InvalidError(f"the path holds half a character: {error}") from None
+    return os.path.abspath(given)
 
 
 def refuse_inside(path: str, dest: str) -> None:

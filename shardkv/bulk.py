@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import contextlib
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
+from operator import itemgetter
+from typing import TypeVar
 
 from shardkv import _native
 from shardkv._native import Engine, pack
@@ -12,24 +15,42 @@ CHUNK_ITEMS = 8192
 CHUNK_BYTES = 4 << 20
 
 Pairs = Mapping[bytes, bytes] | Iterable[tuple[bytes, bytes]]
-Chunk = dict[bytes, bytes] | list[tuple[bytes, bytes]]
+Chunk = list[tuple[bytes, bytes]]
+T = TypeVar("T")
 
 
 def put_many(engine: Engine, items: Pairs, level: int, timeout: float, ttl_ms: int = 0) -> int:
     """Store pairs in chunks; wait for the ack once, at the end. Returns the last seqno."""
-    if (type(items) is dict or type(items) is list) and len(items) <= CHUNK_ITEMS:
-        return _put_chunk(engine, items, level, timeout, ttl_ms)
+    small = (type(items) is dict or type(items) is list) and len(items) <= CHUNK_ITEMS
+    if small and not ttl_ms and (seqno := engine.put_many(items, level, timeout)):
+        return seqno
     pairs = iter(items.items() if isinstance(items, Mapping) else items)
-    chunk = list(islice(pairs, CHUNK_ITEMS))
-    if len(chunk) < CHUNK_ITEMS:
+    chunk, full = next_chunk(pairs, CHUNK_ITEMS, CHUNK_BYTES)
+    if not full:
         return _put_chunk(engine, chunk, level, timeout, ttl_ms)
     later = _native.MEMORY if level == _native.MEMORY else _native.LATER
     while chunk:
         seqno = _put_chunk(engine, chunk, later, timeout, ttl_ms)
-        chunk = list(islice(pairs, CHUNK_ITEMS))
+        chunk, _ = next_chunk(pairs, CHUNK_ITEMS, CHUNK_BYTES)
     if level != _native.MEMORY:
         engine.reach(seqno, level, timeout)
     return seqno
+
+
+def next_chunk(pairs: Iterator[T], items_max: int, bytes_max: int) -> tuple[list[T], bool]:
+    """Take pairs: so many, or so many bytes of values, twice that at most if they are alike. Say if more may come."""
+    chunk: list[T] = []
+    held = 0
+    while held < bytes_max and (left := items_max - len(chunk)):
+        piece = list(islice(pairs, min(left, len(chunk) + 1)))
+        if not piece:
+            return chunk, False
+        chunk += piece
+        with contextlib.suppress(
+            TypeError, LookupError
+        ):  # what is no pair is told when it is packed
+            held += sum(map(len, map(itemgetter(1), piece)))  # type: ignore[arg-type]
+    return chunk, True
 
 
 def _put_chunk(engine: Engine, chunk: Chunk, level: int, timeout: float, ttl_ms: int) -> int:
@@ -38,9 +59,8 @@ def _put_chunk(engine: Engine, chunk: Chunk, level: int, timeout: float, ttl_ms:
     blob = pack(chunk)
     if len(blob) <= CHUNK_BYTES or len(chunk) == 1:
         return engine.apply(blob, level, timeout, ttl_ms, puts_only=True)
-    pairs = list(chunk.items()) if isinstance(chunk, dict) else chunk
-    _put_chunk(engine, pairs[: len(pairs) // 2], level, timeout, ttl_ms)
-    return _put_chunk(engine, pairs[len(pairs) // 2 :], level, timeout, ttl_ms)
+    _put_chunk(engine, chunk[: len(chunk) // 2], level, timeout, ttl_ms)
+    return _put_chunk(engine, chunk[len(chunk) // 2 :], level, timeout, ttl_ms)
 
 
 def delete_many(engine: Engine, keys: Iterable[bytes], level: int, timeout: float) -> int:

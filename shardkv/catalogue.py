@@ -5,8 +5,10 @@ Source: csrc/FORMAT.md, section 12.
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import unicodedata
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Final
 
 import msgpack
@@ -14,7 +16,7 @@ import msgpack
 from shardkv._native import RESERVED
 from shardkv.codecs import codec_named
 from shardkv.coder import ID_BYTES, KEY_BYTES_LEFT, Coder, root_of
-from shardkv.errors import FormatError, FullError, InvalidError
+from shardkv.errors import FormatError, FullError, InvalidError, LockOwnerError
 from shardkv.keys import key_codec_named
 from shardkv.scan import prefix_stop
 
@@ -37,7 +39,7 @@ class Catalogue:
     """
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock, self._inside = threading.RLock(), False
         self._coders: dict[str, Coder] = {}
         self._tidy = False
 
@@ -46,20 +48,43 @@ class Catalogue:
 
         Raises: InvalidError when it was made with other codecs; ReadOnlyError; FormatError.
         """
-        entry = name_key(name)
+        name_key(name)
         codec_named(codec)
         key_codec_named(key_codec)
-        with self._lock:
-            coder = self._coders.get(name) or self._load(inner, name, entry)
-            if coder is None:
-                coder = self._create(inner, Coder(name, self._next(inner), codec, key_codec))
-            self._coders[name] = coder
+        coder = self._coders.get(name)
+        if coder is None:
+            coder = self._found_or_made(inner, name, codec, key_codec)
         if (coder.codec, coder.key_codec) != (codec, key_codec):
             raise InvalidError(
                 f"the namespace {name!r} was made with codec {coder.codec!r} and key_codec {coder.key_codec!r}, "
                 f"not {codec!r} and {key_codec!r}"
             )
         return coder
+
+    def _found_or_made(self, inner: Store, name: str, codec: str, key_codec: str) -> Coder:
+        with self._alone():
+            coder = self._coders.get(name) or self._load(inner, name, name_key(name))
+            if coder is None:
+                coder = self._create(inner, Coder(name, self._next(inner), codec, key_codec))
+            self._coders[name] = coder
+            return coder
+
+    @contextlib.contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Let in one thread at a time, and that one once.
+
+        Raises: LockOwnerError: a signal handler, or a finalizer, came back here in the midst of a call.
+        """
+        with self._lock:
+            if self._inside:
+                raise LockOwnerError(
+                    "this thread is already at work on the catalogue of namespaces"
+                )
+            self._inside = True
+            try:
+                yield
+            finally:
+                self._inside = False
 
     def names(self, inner: Store) -> list[str]:
         """Return the names of all namespaces, in order."""
@@ -69,7 +94,7 @@ class Catalogue:
     def drop(self, inner: Store, name: str) -> bool:
         """Take a namespace out, then delete its keys, block by block; say whether there was one."""
         entry = name_key(name)
-        with self._lock:
+        with self._alone():
             coder = self._coders.get(name) or self._load(inner, name, entry)
             if coder is None:
                 return False
@@ -89,7 +114,7 @@ class Catalogue:
 
     def forked(self) -> None:
         """In a forked child: a thread that had the lock is not here to give it back."""
-        self._lock = threading.Lock()
+        self._lock, self._inside = threading.RLock(), False
 
     def tell(self, key: bytes) -> str:
         """Return how its user knows a key, for an error."""

@@ -37,7 +37,7 @@ def say(**line: Any) -> None:
 
 
 class Child:
-    """A module of this package, run by itself.
+    """A module of this package, run by itself. It imports from where this process does (-P), not from where it runs.
 
     Attributes:
         code: its exit code, negative when a signal ended it.
@@ -45,7 +45,7 @@ class Child:
     """
 
     def __init__(self, module: str, *arguments: str) -> None:
-        self._command = [sys.executable, "-m", module, *arguments]
+        self._command = [sys.executable, "-P", "-m", module, *arguments]
         self.code, self.complaint = 0, ""
         self._process: subprocess.Popen[bytes] | None = None
         self._ended = False

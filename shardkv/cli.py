@@ -34,7 +34,7 @@ def telling(command: Callable[..., None]) -> Callable[..., None]:
     def run(**given: Any) -> None:
         try:
             command(**given)
-        except shardkv.Error as error:
+        except (shardkv.Error, OSError) as error:
             if given["as_json"]:
                 say_json({"error": type(error).__name__, "text": str(error)})
             click.echo(f"{type(error).__name__}: {error}", err=True)

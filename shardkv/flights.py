@@ -28,7 +28,8 @@ class Flights:
     """
 
     def __init__(self) -> None:
-        self._guard = threading.Lock()
+        # Re-entrant: the collector may call back into the store here. What is made is made outside.
+        self._guard = threading.RLock()
         self._flights: dict[bytes, Flight] = {}
         self._waiting: dict[int, Flight] = {}
 
@@ -49,18 +50,18 @@ class Flights:
 
     def _board(self, key: bytes, me: int) -> Flight:
         """Return the flight: landed, or with this thread as its owner."""
+        fresh, turn = Flight(me), threading.Lock()
+        turn.acquire()
+        waiter = me, turn
         with self._guard:
-            flight = self._flights.get(key)
-            if flight is None:
-                flight = self._flights[key] = Flight(me)
+            flight = self._flights.setdefault(key, fresh)
+            if flight is fresh:
                 return flight
             self._refuse_circle(flight, me)
-            turn = threading.Lock()
-            turn.acquire()
-            flight.waiters.append((me, turn))
+            flight.waiters.append(waiter)
             self._waiting[me] = flight
         with ExitStack() as undo:
-            undo.callback(self._give_up, key, flight, (me, turn))
+            undo.callback(self._give_up, key, flight, waiter)
             turn.acquire()  # only Ctrl-C ends this wait before its time
             undo.pop_all()
         return flight
@@ -80,7 +81,7 @@ class Flights:
         with self._guard:
             while flight.waiters:
                 waiter, turn = flight.waiters.popleft()
-                del self._waiting[waiter]
+                self._waiting.pop(waiter, None)
                 turn.release()
                 if flight.value is None:
                     flight.owner = waiter
@@ -92,6 +93,6 @@ class Flights:
             waits = waiter in flight.waiters
             if waits:
                 flight.waiters.remove(waiter)
-                del self._waiting[waiter[0]]
+                self._waiting.pop(waiter[0], None)
         if not waits and flight.value is None:
             self._land(key, flight)  # it was this thread's turn

@@ -89,7 +89,8 @@ class Lineage:
                 "members": list(self.members),
                 "primary": self.primary,
                 "name": self.name,
-            }
+            },
+            unicode_errors="surrogateescape",
         )
         return blob
 
@@ -107,7 +108,7 @@ def unpacked(blob: bytes) -> Lineage | None:
     if not blob:
         return None
     try:
-        fields = msgpack.unpackb(blob)
+        fields = msgpack.unpackb(blob, unicode_errors="surrogateescape")
         history = tuple(Epoch(*map(int, epoch)) for epoch in fields.pop("history"))
         members = tuple(map(str, fields.pop("members")))
         names = str(fields.pop("primary")), str(fields.pop("name"))

@@ -14,6 +14,7 @@ Ack = Literal["memory", "disk", "quorum", "all"]
 UNFLUSHED_BYTES = 256 << 20
 WRITE_TIMEOUT = 30.0
 LOCK_STRIPES = 1024
+FOREVER_S = 1e9
 
 
 # The least and the most of each setting.
@@ -189,6 +190,17 @@ def check_timeout(timeout: float, name: str = "write_timeout") -> float:
     """Return a timeout in seconds as a float; raise InvalidError when it is not >= 0."""
     if isinstance(timeout, bool) or not isinstance(timeout, (int, float)):
         raise TypeError(f"{name} must be a number, not {type(timeout).__name__}")
-    if not 0 <= timeout < 1e9:
-        raise InvalidError(f"{name} is {timeout}; it must be 0 seconds or more")
+    if not 0 <= timeout < FOREVER_S:
+        raise InvalidError(f"{name} is {timeout}; it must be 0 seconds or more, and less than 1e9")
     return float(timeout)
+
+
+def check_wait(timeout: float | None) -> float | None:
+    """Return how many seconds to wait, None for as long as it takes; raise InvalidError for what is no number."""
+    if timeout is None:
+        return None
+    if isinstance(timeout, bool) or not isinstance(timeout, (int, float)):
+        raise TypeError(f"timeout must be a number, not {type(timeout).__name__}")
+    if not (timeout >= 0 or timeout < 0):
+        raise InvalidError("the timeout is not a number of seconds")
+    return None if timeout >= FOREVER_S else float(max(0, timeout))

@@ -102,7 +102,8 @@ class Stripes:
 
     def __init__(self, count: int) -> None:
         self.count = count
-        self._guard = threading.Lock()
+        # Re-entrant: the collector may end a generator here that gives back a lock. What is made is made outside.
+        self._guard = threading.RLock()
         self._held: dict[int, Stripe] = {}
 
     def number_of(self, key: bytes) -> int:
@@ -114,10 +115,10 @@ class Stripes:
 
         Raises: LockOwnerError when a thread would block the very loop that has to run before it gets the stripe.
         """
+        fresh = Stripe(waiter.owner)
         with self._guard:
-            stripe = self._held.get(number)
-            if stripe is None:
-                self._held[number] = Stripe(waiter.owner)
+            stripe = self._held.setdefault(number, fresh)
+            if stripe is fresh:
                 waiter.granted = True
             elif stripe.owner is waiter.owner:
                 stripe.depth += 1
@@ -168,7 +169,7 @@ class Stripes:
 
     def forked(self) -> None:
         """In a forked child: nobody else lives here, and what a thread was about to do is not finished."""
-        self._guard = threading.Lock()
+        self._guard = threading.RLock()
         for stripe in self._held.values():
             stripe.line.clear()
 

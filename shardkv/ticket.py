@@ -6,6 +6,7 @@ import time
 from typing import ClassVar, Final
 
 from shardkv._native import ALL, DISK, QUORUM, TicketBase
+from shardkv.options import check_wait
 
 
 class Ticket(TicketBase):
@@ -31,6 +32,7 @@ class Ticket(TicketBase):
             durable here, but its level was not reached in that time, or cannot be).
         Cost: at most one shared sync.
         """
+        timeout = check_wait(timeout)
         end = None if timeout is None else time.monotonic() + timeout
         if not self._engine.wait(self.seqno, timeout):
             raise TimeoutError(

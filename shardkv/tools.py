@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import dataclasses
+import os
 import sys
 
 import click
@@ -159,7 +160,7 @@ def dump(
     Keys of namespaces are not shown.
     """
     with shardkv.open(path, create=False, readonly=True, quarantined=quarantined) as store:
-        for key, value in store.scan(prefix=prefix.encode(), limit=limit):
+        for key, value in store.scan(prefix=os.fsencode(prefix), limit=limit):
             parts = (key,) if keys else (key, value)
             if as_json:
                 say_json(dict(zip(("key", "value"), map(text_of, parts), strict=False)))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import copy
-import math
 import os
 import time
 from collections.abc import Mapping
@@ -15,7 +14,6 @@ from shardkv._native.calls import Calls
 from shardkv._native.codes import AGAIN, SLICE_MS, error_from
 from shardkv._native.crossing import WORKSPACE_BYTES_KEPT, Workspace, owned
 from shardkv._native.lmdb import find_lmdb_module, load_lmdb
-from shardkv.errors import InvalidError
 from shardkv.options import LOCK_STRIPES, SETTINGS, Options, Settings
 
 
@@ -124,10 +122,6 @@ class Handle:
 
     def wait(self, seqno: int, timeout: float | None = None) -> bool:
         """Wait until seqno is durable; False when the time is over. Ctrl-C ends it."""
-        if timeout is not None and math.isnan(timeout):
-            raise InvalidError("the timeout is not a number of seconds")
-        if timeout == math.inf:
-            timeout = None
         ws = self.take()
         deadline = None if timeout is None else time.monotonic() + timeout
         while True:

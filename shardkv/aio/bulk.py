@@ -11,6 +11,7 @@ from shardkv import _native
 from shardkv._native import NO_SNAPSHOT, pack
 from shardkv.aio.line import Line
 from shardkv.aio.scan import Limits, rows
+from shardkv.bulk import next_chunk
 from shardkv.snapshot import lookup_many
 
 CHUNK_ITEMS = 1024
@@ -31,8 +32,10 @@ async def put_many(
     """Store pairs in chunks; wait for the ack once, at the end. Returns the last seqno."""
     later = _native.MEMORY if level == _native.MEMORY else _native.LATER
     seqno: int = engine.last_seqno()
-    for chunk in _chunks(pairs):
-        todo = [chunk]
+    left, more = iter(pairs), True
+    while more:
+        chunk, more = next_chunk(left, CHUNK_ITEMS, CHUNK_BYTES)
+        todo = [chunk] if chunk else []
         while todo:
             part = todo.pop()
             blob = pack(part)

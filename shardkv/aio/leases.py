@@ -70,8 +70,9 @@ async def take(line: Line, name: str, ttl: float, timeout: float | None) -> Leas
     while True:
         try:
             return Lease(line, await line.write(line.view.lease, name, ttl, timeout=0))
-        except LockTimeoutError:
+        except LockTimeoutError as error:
             left = leases.SLICE_S if end is None else end - time.monotonic()
             if left <= 0:
+                error.args = (error.args[0].replace("for 0.0 s", f"for {timeout} s", 1),)
                 raise
         await asyncio.sleep(min(left, leases.SLICE_S))

@@ -8,6 +8,7 @@ from collections.abc import Generator
 from typing import TYPE_CHECKING, Any
 
 from shardkv._native import QUORUM
+from shardkv.options import check_wait
 
 if TYPE_CHECKING:
     from shardkv.aio.store import Store
@@ -38,6 +39,7 @@ class Ticket:
         Raises: TimeoutError (the write is still under way); PoisonedError (the outcome is unknown); AckError (it is
             durable here, but its level was not reached in that time, or cannot be).
         """
+        timeout = check_wait(timeout)
         if not self.done():
             end = None if timeout is None else time.monotonic() + timeout
             async with asyncio.timeout(timeout):

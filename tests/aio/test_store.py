@@ -303,3 +303,29 @@ def test_what_has_expired_is_removed_on_demand(run: Run[Any], path: Path) -> Non
 
     run(main())
     assert stored(path) == {}
+
+
+def test_a_ticket_refuses_a_timeout_that_is_no_number(run: Run[Any], path: Path) -> None:
+    """A timer of the loop with nan as its time kept others from ringing."""
+
+    async def main() -> None:
+        async with shardkv.aio.open(path) as store:
+            ticket = await store.submit(b"a", b"b")
+            with pytest.raises(shardkv.InvalidError):
+                await ticket.wait(float("nan"))
+            assert await ticket.wait(1e400) == ticket.seqno
+
+    run(main())
+
+
+def test_a_lease_that_was_not_to_be_had_says_how_long_it_was_waited_for(
+    run: Run[Any], path: Path
+) -> None:
+    """It said 0 seconds, whatever the timeout was."""
+
+    async def main() -> None:
+        async with shardkv.aio.open(path) as store, store.lease("job", 60):
+            with pytest.raises(shardkv.LockTimeoutError, match=r"not free for 0\.05 s"):
+                await store.lease("job", 60, timeout=0.05)
+
+    run(main())

@@ -248,3 +248,12 @@ def test_the_manifest_knows_the_family(places: tuple[Path, Path, Path]) -> None:
     assert (primary.role, peer.role) == ("primary", "peer")
     assert primary.members == (str(b),)
     assert look_at_lineage(str(a / "none")) is None
+
+
+def test_a_peer_may_have_any_name(tmp_path: Path) -> None:
+    name = os.fsdecode(os.fsencode(tmp_path) + b"/peer \xff")
+    with shardkv.open(tmp_path / "a", shards=1, peers=[name]) as store:
+        store.put(b"k", b"v", ack="all")
+    with shardkv.open(tmp_path / "a") as store:
+        assert list(store.peers) == [name]
+    assert shardkv.promote(name, tmp_path / "a").members == (str(tmp_path / "a"),)

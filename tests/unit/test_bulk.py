@@ -123,3 +123,21 @@ def test_many_reads_find_what_is_there_wherever_it_is(store: shardkv.Store) -> N
         store.clear()
         assert cut.get_many(asked) == expected
     assert store.get_many(asked) == {}
+
+
+@pytest.mark.parametrize("ttl", [None, 60])
+def test_large_pairs_of_a_generator_are_not_gathered(
+    store: shardkv.Store, ttl: float | None
+) -> None:
+    """Eight thousand of a megabyte were read, and packed, before the first was written."""
+    most = 0
+
+    def pairs() -> Iterator[tuple[bytes, bytes]]:
+        nonlocal most
+        for number in range(48):
+            most = max(most, number - store.stats().seqno)
+            yield b"%d" % number, bytes(1 << 20)
+
+    store.put_many(pairs(), ttl=ttl)
+    assert most < 16
+    assert len(store) == 48

@@ -326,3 +326,23 @@ def test_a_drop_that_failed_is_none(store: shardkv.Store, monkeypatch: pytest.Mo
             store.drop_namespace("users")
     users["bob"] = 2
     assert dict(store.namespace("users")) == {"ada": 1, "bob": 2}
+
+
+def test_a_finalizer_that_comes_back_to_the_catalogue_is_refused_and_one_that_uses_it_is_not(
+    store: shardkv.Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It waited for a lock that its own thread had."""
+    apply = Engine.apply
+
+    def applied(*args: Any, **named: Any) -> int:
+        assert store.namespace("known")["a"] == 1
+        with pytest.raises(shardkv.LockOwnerError, match="already"):
+            store.namespace("unknown")
+        return apply(*args, **named)
+
+    store.namespace("known")["a"] = 1
+    with monkeypatch.context() as patch:
+        patch.setattr(Engine, "apply", applied)
+        store.namespace("new")
+    store.namespace("unknown")
+    assert store.namespaces() == ["known", "new", "unknown"]

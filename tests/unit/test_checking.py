@@ -210,3 +210,12 @@ def test_what_a_progress_callback_raises_ends_the_check(path: Path) -> None:
         shardkv.check(path, progress=stop)
     with shardkv.open(path, **SMALL) as store:
         assert len(store) == 200
+
+
+def test_a_check_imports_nothing_from_where_the_program_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shardkv.open(tmp_path / "store", shards=1).close()
+    (tmp_path / "json.py").write_text("raise SystemExit('not this one')")
+    monkeypatch.chdir(tmp_path)
+    assert shardkv.check(tmp_path / "store").ok

@@ -162,3 +162,20 @@ def test_a_closed_store_refuses(tmp_path: Path) -> None:
     store.close()
     with pytest.raises(shardkv.ClosedError):
         store.get_or_set(b"key", lambda: b"made")
+
+
+def test_a_finalizer_may_make_a_value_anywhere(store: shardkv.Store) -> None:
+    with store._shared.flights._guard:  # where the collector may run
+        assert store.get_or_set(b"key", lambda: b"made") == b"made"
+
+
+def test_of_many_threads_one_sets_the_default(store: shardkv.Store) -> None:
+    """It was read, then put: who came in between was overwritten, and had been told that his was there."""
+    for turn in range(50):
+        got: list[bytes] = []
+        key = b"%d" % turn
+        together(
+            THREADS,
+            lambda number, key=key, got=got: got.append(store.setdefault(key, b"%d" % number)),
+        )
+        assert set(got) == {store[key]}

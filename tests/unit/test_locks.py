@@ -362,3 +362,17 @@ def test_a_forked_child_gets_no_lock_and_may_leave_the_block(store: shardkv.Stor
                 os._exit(7)
             os._exit(1)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
+
+
+def test_the_collector_may_give_a_lock_back_anywhere(store: shardkv.Store) -> None:
+    """A generator that held one, and was collected while its thread took another, stood still for ever."""
+
+    def holding() -> Iterator[None]:
+        with store.lock(b"held"):
+            yield
+
+    rows = holding()
+    next(rows)
+    with store._shared.stripes._guard:  # where the collector may run
+        del rows
+    assert store._shared.stripes.held() == 0

@@ -227,3 +227,14 @@ def test_a_new_store_is_private(tmp_path: Path) -> None:
     for entry in [path, *path.rglob("*")]:
         if entry.name != "lock.mdb":
             assert entry.stat().st_mode & 0o777 == (0o700 if entry.is_dir() else 0o600), entry
+
+
+@pytest.mark.parametrize("path", ["", b"", "half \ud800"], ids=ascii)
+def test_a_path_that_is_none_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    """An empty one made a store of the directory where the program happened to be."""
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(shardkv.InvalidError, match="path"):
+        shardkv.open(path)
+    assert not list(tmp_path.iterdir())

@@ -80,3 +80,17 @@ def test_a_ticket_of_a_closed_store_is_done(tmp_path: Path) -> None:
     store.close()
     assert ticket.done()
     assert ticket.wait() == ticket.wait(0) == ticket.seqno
+
+
+@pytest.mark.parametrize(
+    "timeout", [1e308, 10**400, -math.inf, -(10**400)], ids=["1", "2", "3", "4"]
+)
+def test_a_timeout_of_any_size_is_one(store: shardkv.Store, timeout: float) -> None:
+    ticket = store.submit(b"a", b"b")
+    store.sync()
+    assert ticket.wait(timeout) == ticket.seqno
+
+
+def test_a_timeout_is_a_number(store: shardkv.Store) -> None:
+    with pytest.raises(TypeError, match="timeout must be a number, not str"):
+        store.submit(b"a", b"b").wait("1")  # type: ignore[arg-type]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -130,3 +131,22 @@ def test_missing_packages_are_told(missing: str) -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert f"needs {missing}, which is not installed: pip install 'shardkv[cli]'" in done.stderr
+
+
+def test_a_failing_system_call_exits_with_2(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It was a traceback, with the exit code of damage."""
+
+    def fail(*_: object, **__: object) -> None:
+        raise PermissionError("not yours")
+
+    monkeypatch.setattr(shardkv, "check", fail)
+    result = CliRunner().invoke(tools, ["check", str(path)])
+    assert result.exit_code == 2
+    assert "PermissionError: not yours" in result.output
+
+
+def test_dump_takes_a_prefix_of_any_bytes(path: Path) -> None:
+    with shardkv.open(path) as store:
+        store[b"\xfe1"] = b"v"
+    result = CliRunner().invoke(tools, ["dump", "--prefix", os.fsdecode(b"\xfe"), str(path)])
+    assert (result.exit_code, result.output) == (0, "b'\\xfe1' b'v'\n")
