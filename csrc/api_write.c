@@ -201,14 +201,32 @@ int skv_is_limited(const skv_store *store)
 
 /* -- waiting -------------------------------------------------------------------------------------------------------- */
 
+/* Who stops the store syncs what was appended before: until that is done nobody waits in vain. */
+static skv_code wait_for_stop(skv_store *store, uint64_t seqno, uint64_t slice_ns, skv_error *err)
+{
+    unsigned seen = skv_event_read(&store->left);
+    bool stopped = atomic_load(&store->stopped);
+    if (atomic_load(&store->last_durable) >= seqno)
+        return SKV_OK;
+    if (stopped && store->stop_error.code == SKV_OK)
+        return SKV_CLOSED;
+    if (stopped) {
+        *err = store->stop_error;
+        return err->code;
+    }
+    skv_event_wait(&store->left, seen, slice_ns);
+    return SKV_AGAIN;
+}
+
 skv_code skv_wait(skv_store *store, uint64_t seqno, uint32_t slice_ms, skv_io *io)
 {
+    uint64_t slice_ns = skv_io_no_wait(io) ? 0 : slice_ms * SKV_NS_PER_MS;
     skv_code code = skv_store_enter(store, &io->error);
-    if (code == SKV_CLOSED && atomic_load(&store->last_durable) >= seqno)
-        return SKV_OK;
+    if (code == SKV_CLOSED)
+        return wait_for_stop(store, seqno, slice_ns, &io->error);
     if (code != SKV_OK)
         return code;
-    code = skv_log_wait(store->parts.log, seqno, skv_io_no_wait(io) ? 0 : slice_ms * SKV_NS_PER_MS, &io->error);
+    code = skv_log_wait(store->parts.log, seqno, slice_ns, &io->error);
     skv_store_leave(store);
     return code;
 }

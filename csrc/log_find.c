@@ -101,17 +101,14 @@ static skv_code adopt(finding *found, skv_segment *segment, skv_error *err)
         push(&found->damaged, segment);
         return SKV_OK;
     }
-    if (code == SKV_OK && kind == FILE_UNUSED && (log->still || usable_again(log, segment->header.file_bytes))) {
-        push(&log->free, segment);
+    if (code == SKV_OK && kind == FILE_UNUSED) { /* removed once the side file, by whose word it is unused, is durable */
+        push(log->still || usable_again(log, segment->header.file_bytes) ? &log->free : &log->retired, segment);
         return SKV_OK;
     }
-    if (code == SKV_OK && kind != FILE_UNUSED) {
+    if (code == SKV_OK)
         code = insert_by_id(kind == FILE_LIVE ? &log->oldest : &log->kept, segment, err);
-        if (code == SKV_OK)
-            return SKV_OK;
-    } else if (code == SKV_OK) {
-        code = skv_os_remove(log->dir, segment->name, err);
-    }
+    if (code == SKV_OK)
+        return SKV_OK;
     skv_segment_free(segment);
     return code;
 }

@@ -265,6 +265,8 @@ skv_code skv_log_start(skv_log *log, uint64_t first_seqno, uint64_t room_bytes, 
     log->want_bytes = SKV_SEGMENT_FRAMES + SKV_FRAME_HEADER_BYTES + 8 + room_bytes;
     code = log->active ? secure_found(log, err) : SKV_OK;
     if (code == SKV_OK)
+        code = skv_log_give_back(log, 0, err);
+    if (code == SKV_OK)
         code = make_spare(log, err);
     if (code != SKV_OK)
         return code;
@@ -293,6 +295,7 @@ static bool mark_is_wanted(const skv_log *log)
 skv_code skv_log_tend(skv_log *log, skv_error *err)
 {
     bool retirable;
+    skv_error ignored;
     skv_code code = skv_log_health(log, err);
     if (code != SKV_OK)
         return code;
@@ -302,6 +305,8 @@ skv_code skv_log_tend(skv_log *log, skv_error *err)
     skv_unlock(&log->lock);
     if (retirable && code == SKV_OK)
         return skv_log_settle(log, FREE_SEGMENTS_MAX, err);
+    if (retirable && skv_log_settle(log, FREE_SEGMENTS_MAX, &ignored) == SKV_OK) /* all the room there is on a full disk */
+        return make_spare(log, err);
     if (code == SKV_OK && mark_is_wanted(log) && skv_now_ns() - log->marked_ns >= MARK_EVERY_NS) {
         atomic_store(&log->mark_stale, false);
         return write_mark(log, current_mark(log), err);

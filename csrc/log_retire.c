@@ -180,9 +180,9 @@ static skv_code settle_kept(skv_log *log, skv_segment *segment, skv_error *err)
     return SKV_OK;
 }
 
-skv_code skv_log_settle(skv_log *log, size_t keep_files, skv_error *err)
+skv_code skv_log_give_back(skv_log *log, size_t keep_files, skv_error *err)
 {
-    skv_code code = skv_log_write_mark_twice(log, err);
+    skv_code code = SKV_OK;
     while (code == SKV_OK) {
         skv_segment *segment;
         skv_lock(&log->lock);
@@ -194,6 +194,14 @@ skv_code skv_log_settle(skv_log *log, size_t keep_files, skv_error *err)
             break;
         code = settle_retired(log, segment, keep_files, err);
     }
+    return code;
+}
+
+skv_code skv_log_settle(skv_log *log, size_t keep_files, skv_error *err)
+{
+    skv_code code = skv_log_write_mark_twice(log, err);
+    if (code == SKV_OK)
+        code = skv_log_give_back(log, keep_files, err);
     while (code == SKV_OK && log->unsettled)
         code = settle_kept(log, log->unsettled, err);
     return code;

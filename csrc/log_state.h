@@ -91,6 +91,8 @@ skv_code skv_log_write_mark_twice(skv_log *log, skv_error *err);
 bool skv_log_take_retirable(skv_log *log);
 /* Write the side file, then give back what was retired, all but keep_files of the files. */
 skv_code skv_log_settle(skv_log *log, size_t keep_files, skv_error *err);
+/* The second half, for a side file on the disk that says that nothing in them is needed. */
+skv_code skv_log_give_back(skv_log *log, size_t keep_files, skv_error *err);
 /* The side file and all segment files, in their lists, frames unread (log_find.c). */
 skv_code skv_log_find(skv_log *log, skv_error *err);
 /* Make `segment` the active one. Under the lock, or alone. BUSY when there is no slot. */

@@ -98,6 +98,10 @@ void skv_log_poison(skv_log *log, skv_code code, const skv_error *why)
     log->poison_code = code;
     skv_event_notify(&log->advanced);
     skv_notify_over(log->notifiers, &log->poison);
+    if (!log->leading) { /* one who was woken to lead will not: the others would sleep on */
+        skv_gate_open(&log->gates[0]);
+        skv_gate_open(&log->gates[1]);
+    }
 }
 
 static void note_sync(skv_log *log, const commit_group *group, uint64_t spent_ns)

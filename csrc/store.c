@@ -312,7 +312,6 @@ static void wake_everybody(skv_store *store)
 skv_code skv_stop(skv_store *store, skv_error *err)
 {
     skv_error closed;
-    skv_code code;
     int open = SKV_STATE_OPEN;
     if (atomic_load(&store->forked))
         return skv_fail(err, SKV_FORKED, "the store belongs to the parent process");
@@ -326,12 +325,15 @@ skv_code skv_stop(skv_store *store, skv_error *err)
     }
     atomic_store(&store->stopping, true);
     wake_everybody(store);
-    code = skv_log_wait_all(store->parts.log, err);
+    (void)skv_log_wait_all(store->parts.log, &store->stop_error);
+    *err = store->stop_error;
     atomic_store(&store->last_durable, skv_log_durable(store->parts.log));
-    skv_notify_durable(&store->parts.notifiers, skv_log_durable(store->parts.log));
+    atomic_store(&store->stopped, true);
+    skv_event_notify(&store->left);
+    skv_notify_durable(&store->parts.notifiers, atomic_load(&store->last_durable));
     (void)skv_fail(&closed, SKV_CLOSED, "the store %s is closed", store->path);
     skv_notify_over(&store->parts.notifiers, &closed);
-    return code;
+    return err->code;
 }
 
 static void free_parts(skv_store *store)

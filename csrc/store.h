@@ -30,6 +30,8 @@ struct skv_store {
     skv_parts parts;
     uint64_t replayed_records;
     atomic_ullong last_durable; /* when the store was stopped */
+    atomic_bool stopped;        /* skv_stop has synced, or failed */
+    skv_error stop_error;       /* why it failed; written before */
 };
 
 /* Every call but the life cycle's stands between these two. CLOSED, FORKED: do not call leave. */

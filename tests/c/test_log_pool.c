@@ -275,6 +275,30 @@ static void test_only_a_few_free_files_are_kept(void)
     scratch_remove(dir, PLACE);
 }
 
+/* Story: a log on a full disk tried for a new segment again and again, and never came to what it could give back. */
+static void test_on_a_full_disk_what_nobody_needs_is_given_back(void)
+{
+    int dir = scratch_make(PLACE), files;
+    skv_error err = {0};
+    skv_log *log = logs_found(dir, logs_small);
+    logs_append(log, 1, 700);
+    logs_sync(log);
+    tend(log);
+    CHECK_OK(logs_try(log, 1, 3000, &err), &err); /* the spare is in use */
+    logs_sync(log);
+    skv_log_retire(log, 700, 0);
+    files = logs_files(dir);
+    skv_os_fail(1, SKV_FAULT_ERROR, ENOSPC, 0); /* a new file is what a round begins with */
+    tend(log);
+    skv_os_fail(0, SKV_FAULT_NONE, 0, 0);
+    CHECK(logs_files(dir) < files);
+    files = logs_files(dir);
+    CHECK_OK(logs_try(log, 1, 3000, &err), &err);
+    CHECK_EQ(logs_files(dir), files); /* one that was given back is used again */
+    skv_log_free(log);
+    scratch_remove(dir, PLACE);
+}
+
 int main(void)
 {
     RUN(test_a_spare_is_made_before_it_is_needed_and_filled_with_zeros);
@@ -287,5 +311,6 @@ int main(void)
     RUN(test_both_slots_of_the_side_file_are_written_before_a_file_is_used_again);
     RUN(test_a_file_used_again_has_a_fresh_salt_and_the_same_size);
     RUN(test_only_a_few_free_files_are_kept);
+    RUN(test_on_a_full_disk_what_nobody_needs_is_given_back);
     return 0;
 }

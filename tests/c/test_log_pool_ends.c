@@ -1,5 +1,6 @@
 /* A log's last day and its first one after: what a close leaves, what a start makes durable, what the side file carries. */
 #include <dirent.h>
+#include <errno.h>
 
 #include "check.h"
 #include "logs.h"
@@ -53,6 +54,36 @@ static void test_a_start_after_a_kill_makes_the_side_file_durable_first(void)
     for (int slot = 0; slot < 2; slot++)
         CHECK(logs_slot(dir, slot).generation > newest && logs_slot(dir, slot).durable_seqno == 30);
     skv_log_free(log);
+    scratch_remove(dir, PLACE);
+}
+
+/* That nothing needs a file says a side file that a killed process may have left in the page cache only. */
+static void test_no_file_is_removed_before_the_side_file_is_durable(void)
+{
+    int dir = scratch_make(PLACE);
+    skv_error err = {0};
+    skv_log_found_tail tail;
+    skv_log *log = logs_found(dir, logs_small);
+    size_t bytes;
+    uint8_t *first;
+    logs_append(log, 1, 300);
+    logs_sync(log);
+    first = scratch_read(dir, "log/00000001.log", &bytes);
+    skv_log_retire(log, 200, 0);
+    CHECK_OK(skv_log_tend(log, &err), &err);
+    skv_log_free(log);
+    scratch_write(dir, "log/00000050.log", first, bytes, 0);
+    scratch_zero(dir, "log/00000050.log", SKV_PAGE_BYTES, SKV_PAGE_BYTES); /* too large to be used again */
+    free(first);
+    CHECK_OK(logs_scan(dir, 0, &log, &tail, &err), &err);
+    skv_os_fail(3, SKV_FAULT_ERROR, EIO, 1); /* behind the directory: the side file */
+    CHECK_EQ(skv_log_start(log, 301, 0, &err), SKV_IO);
+    skv_os_fail(0, SKV_FAULT_NONE, 0, 0);
+    skv_log_free(log);
+    CHECK_EQ(scratch_size(dir, "log/00000050.log"), 2 * SKV_PAGE_BYTES);
+    CHECK_OK(logs_recover(dir, 0, &log, &tail, &err), &err);
+    skv_log_free(log);
+    CHECK_EQ(scratch_size(dir, "log/00000050.log"), -1);
     scratch_remove(dir, PLACE);
 }
 
@@ -112,6 +143,7 @@ int main(void)
 {
     RUN(test_a_finished_log_is_one_segment_and_one_file_to_come);
     RUN(test_a_start_after_a_kill_makes_the_side_file_durable_first);
+    RUN(test_no_file_is_removed_before_the_side_file_is_durable);
     RUN(test_every_descriptor_is_closed);
     RUN(test_the_side_file_remembers_how_far_the_shards_were);
     return 0;

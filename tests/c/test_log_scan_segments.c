@@ -217,10 +217,15 @@ static void test_a_log_without_its_side_file_refuses(void)
 static void test_half_made_files_are_cleared_away(void)
 {
     int dir = make_segments();
+    skv_error err = {0};
+    skv_log_found_tail tail;
+    skv_log *log;
     scratch_write(dir, "log/00000050.log", "", 0, 0);
     scratch_zero(dir, "log/00000051.log", 100, 0);
     scratch_zero(dir, "log/00000052.log", SKV_PAGE_BYTES / 2, 0);
     logs_expect(dir, 1, RECORDS);
+    CHECK_OK(logs_recover(dir, 0, &log, &tail, &err), &err);
+    skv_log_free(log);
     CHECK_EQ(scratch_size(dir, "log/00000050.log"), -1);
     CHECK_EQ(scratch_size(dir, "log/00000051.log"), -1);
     CHECK_EQ(scratch_size(dir, "log/00000052.log"), -1);

@@ -165,10 +165,36 @@ static void test_a_log_poisoned_beside_a_sync_lets_the_next_group_go(void)
     finish(&at, first, second, dir);
 }
 
+/* Story: the same, between the end of a sync and the moment at which the one that it woke would lead. */
+static void test_a_log_poisoned_while_nobody_leads_lets_all_go_who_wait(void)
+{
+    world at = {.log = NULL};
+    waiter first[EACH];
+    skv_error why = {.code = SKV_IO};
+    int dir = scratch_make(PLACE);
+    at.log = logs_found(dir, (skv_log_sizes){16 * SKV_PAGE_BYTES, 16 * SKV_PAGE_BYTES});
+    skv_log_lock(at.log);
+    at.log->leading = true;
+    skv_log_unlock(at.log);
+    for (int i = 0; i < EACH; i++)
+        start(&at, &first[i], 1);
+    until_waiting(&at, EACH);
+    skv_log_lock(at.log);
+    at.log->leading = false;
+    skv_log_poison(at.log, SKV_IO, &why);
+    skv_log_unlock(at.log);
+    until_returned(&at, &at.poisoned[1], EACH);
+    for (int i = 0; i < EACH; i++)
+        CHECK_EQ(pthread_join(first[i].thread, NULL), 0);
+    skv_log_free(at.log);
+    scratch_remove(dir, PLACE);
+}
+
 int main(void)
 {
     RUN(test_a_sync_lets_its_own_group_go_and_one_of_the_next_sync);
     RUN(test_a_sync_that_fails_lets_everybody_go_who_waits_at_either_gate);
     RUN(test_a_log_poisoned_beside_a_sync_lets_the_next_group_go);
+    RUN(test_a_log_poisoned_while_nobody_leads_lets_all_go_who_wait);
     return 0;
 }

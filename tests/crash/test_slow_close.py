@@ -1,0 +1,57 @@
+"""A close beside writers whose disk takes its time: what was appended is waited for, not refused."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from .shim import Fault, settings
+
+SCRIPT = """
+import sys, threading, shardkv
+from pathlib import Path
+store, hold = shardkv.open(sys.argv[1], shards=1), Path(sys.argv[2])
+engine, answers = store._engine, []
+hold.touch()
+writer = threading.Thread(target=lambda: answers.append(store.put(b"first", b"1")))
+writer.start()
+while engine.last_seqno() < 1:
+    pass
+ticket = store.submit(b"second", b"2")
+closer = threading.Thread(target=store.close, kwargs={"flush": False})
+closer.start()
+while engine.last_seqno():  # until it is being stopped: then nobody knows what will be durable
+    pass
+try:
+    answers.append(engine.wait(ticket.seqno, 0.0))
+finally:
+    hold.unlink()
+answers.append(ticket.wait())
+writer.join()
+closer.join()
+assert sorted(answers) == [0, 1, 2], answers
+with shardkv.open(sys.argv[1]) as store:
+    assert dict(store.items()) == {b"first": b"1", b"second": b"2"}
+print("well")
+"""
+
+
+def test_who_waits_while_a_store_is_closed_is_told_what_became_of_the_write(
+    shim: Path, scratch: Path
+) -> None:
+    """Who waited for longer than a slice was told that the store is closed, of a write that was durable later."""
+    root = scratch / "root"
+    root.mkdir()
+    hangs = Fault("hang", 1, sticky=True, classes="sync")
+    others = os.environ.get("LD_PRELOAD", "").split()
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", SCRIPT, str(root / "store"), str(scratch / "hold")],
+        env=os.environ
+        | settings(root, hangs, hold=scratch / "hold")
+        | {"LD_PRELOAD": " ".join([*others, str(shim)])},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, done.stdout.strip()) == (0, "well"), done.stderr
