@@ -28,17 +28,21 @@ skv_code skv_lane_view_take(skv_lane *lane, skv_lane_view *out, skv_error *err)
 {
     skv_code code;
     skv_lock(&lane->lock);
-    /* Under the lock: a flush commits first and lets its generation go later, so that this pair misses nothing. */
-    code = skv_shard_read_begin(lane->shard, &out->txn, err);
-    if (code == SKV_OK) {
-        out->first_seqno = skv_lane_first_seqno(lane);
-        out->generations[0] = lane->active;
-        out->generations[1] = lane->sealed;
-        skv_index_keep(lane->active);
-        if (lane->sealed)
-            skv_index_keep(lane->sealed);
-    }
+    out->first_seqno = skv_lane_first_seqno(lane);
+    out->generations[0] = lane->active;
+    out->generations[1] = lane->sealed;
+    skv_index_keep(lane->active);
+    if (lane->sealed)
+        skv_index_keep(lane->sealed);
     skv_unlock(&lane->lock);
+    /* After it: a flush commits first and lets its generation go later, so that this pair misses nothing, and nothing newer is
+     * sealed meanwhile. Without the lock: while the map is about to grow this waits for those who read, and they need it. */
+    code = skv_shard_read_begin(lane->shard, &out->txn, err);
+    if (code != SKV_OK) {
+        skv_index_release(out->generations[0]);
+        skv_index_release(out->generations[1]);
+        *out = (skv_lane_view){0};
+    }
     return code;
 }
 

@@ -55,7 +55,7 @@ typedef struct {
 
 skv_code skv_lane_create(skv_lane *lane, skv_shard *shard, skv_clock *clock, const skv_slots *slots, skv_error *err);
 void skv_lane_free(skv_lane *lane);
-/* owned: skv_lane_view_release. */
+/* Under the log's lock: nothing is sealed meanwhile. owned: skv_lane_view_release. */
 skv_code skv_lane_view_take(skv_lane *lane, skv_lane_view *out, skv_error *err);
 void skv_lane_view_release(skv_lane *lane, skv_lane_view *view);
 /* The oldest unflushed record; UINT64_MAX when all is flushed. Under the lock. */

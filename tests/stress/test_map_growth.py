@@ -46,6 +46,21 @@ def test_a_map_grows_under_readers(tmp_path: Path) -> None:
             assert dict(store.items()) == {b"%03d" % n: value_of(n) for n in range(COUNT)}
 
 
+def test_a_map_grows_beside_snapshots_that_come_and_go(tmp_path: Path) -> None:
+    """Who took one waited for the map under a lock that others needed to end theirs: no growth succeeded."""
+    team = Team()
+
+    def look(store: shardkv.Store) -> None:
+        while not team.over.is_set():
+            with store.snapshot() as cut:
+                first = cut.get(b"000")
+                assert [value for _, value in cut.scan(limit=1)] == ([first] if first else [])
+                assert cut.get(b"000") == first
+
+    with shardkv.open(tmp_path / "store", shards=1, **SMALL) as store:
+        team.run([partial(write, store, team.over), *[partial(look, store)] * 3])
+
+
 def test_one_record_larger_than_the_map_fits(tmp_path: Path) -> None:
     with shardkv.open(tmp_path / "store", shards=1, **SMALL) as store:
         store.put(b"large", bytes(20 << 20))
