@@ -17,6 +17,7 @@ from crash.shim import Fault, settings
 import shardkv
 
 PATIENCE_S = 60.0
+pytestmark = pytest.mark.unsanitized  # the shim is preloaded
 
 
 class Family:
