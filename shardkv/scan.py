@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterable, Iterator
 from itertools import chain, repeat
 from typing import TYPE_CHECKING, Any
@@ -53,6 +54,33 @@ def check_limit(limit: object) -> None:
         raise InvalidError(f"limit is {limit}; it must be 0 or more")
 
 
+class Turns(Iterator[Iterable[Any]]):
+    """The blocks of one scan, for one thread at a time: when two come, both are told.
+
+    What `chain` iterates over it lets go as soon as one is refused, also while the other is still inside.
+    """
+
+    def __init__(self, blocks: Iterator[Iterable[Any]]) -> None:
+        self._blocks = blocks
+        self._turn = threading.Lock()
+        self._met = False
+
+    def __next__(self) -> Iterable[Any]:
+        if not self._turn.acquire(blocking=False):
+            self._met = True
+            raise self._refused()
+        try:
+            block = next(self._blocks)
+        finally:
+            self._turn.release()
+        if self._met:
+            raise self._refused()
+        return block
+
+    def _refused(self) -> InvalidError:
+        return InvalidError("two threads took rows from one scan at once: it is for one at a time")
+
+
 def rows(
     engine: Engine,
     snapshot: Any,
@@ -91,12 +119,12 @@ def blocks(
         first = engine.first_rows(snapshot, limits, flags, FIRST_ROWS, BLOCK_BYTES)
     if first is None:
         scan = engine.open_scan(snapshot, *limits, flags)
-        return _blocks(engine, scan, limit, width, most_rows)
+        return Turns(_blocks(engine, scan, limit, width, most_rows))
     block, rest = first
     if rest is None:
         return iter((_rows_of(block, width),))
     left = None if limit is None else limit - len(block) // width
-    return chain((_rows_of(block, width),), _blocks(engine, rest, left, width, most_rows))
+    return Turns(chain((_rows_of(block, width),), _blocks(engine, rest, left, width, most_rows)))
 
 
 def watched_rows(

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import shardkv
+from shardkv._native import Engine
 from shardkv.scan import bounds, prefix_stop
 
 KEYS = [b"", b"a", b"a\x00", b"a\xff", b"a\xff\xff", b"b", b"ba", b"\xff", b"\xff\xff"]
@@ -145,3 +147,36 @@ def test_an_iterator_that_is_left_lets_go_of_its_cut(store: shardkv.Store) -> No
     del scan
     scans.clear()
     assert store.stats().snapshots == ()
+
+
+def test_two_threads_in_one_scan_are_told(
+    store: shardkv.Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The process ended: what the one was reading from was freed when the other one was refused."""
+    next_rows, inside, over = Engine.next_rows, threading.Event(), threading.Event()
+    told: list[BaseException] = []
+
+    def slow(*args: Any) -> Any:
+        inside.set()
+        over.wait()
+        return next_rows(*args)
+
+    def read() -> None:
+        try:
+            list(rows)
+        except shardkv.InvalidError as error:
+            told.append(error)
+
+    store.put_many([(b"%04d" % n, b"v") for n in range(1000)])
+    rows = store.scan()
+    assert [next(rows)[0] for _ in range(64)][-1] == b"0063"
+    with monkeypatch.context() as patch:
+        patch.setattr(Engine, "next_rows", slow)
+        thread = threading.Thread(target=read)
+        thread.start()
+        inside.wait()
+        with pytest.raises(shardkv.InvalidError, match="two threads"):
+            next(rows)
+        over.set()
+        thread.join()
+    assert len(told) == 1
