@@ -11,7 +11,7 @@ from .cuts import Everything
 from .oracle import check_lives
 from .plan import Plan
 from .power import check_states, crash_states, record, scaled
-from .replay import Replayer
+from .replay import BlindSpotError, Replayer
 from .shim import Fault
 from .test_replay import assert_same_files
 from .trace import FAILED, Event
@@ -110,10 +110,15 @@ def test_a_power_cut_after_a_killed_process_takes_nothing_back(
     seed = rng.getrandbits(32)
     plans = [Plan(seed, 20), Plan(seed, 5, life=1)]
     classes, last = ("sync", 30) if match == ".log" else ("", 150)
+    untold = 0  # the kill fell between another thread's call and its note: a file that nobody made
     for at in rng.sample(range(2, last), scaled(8)):
         where = scratch / f"at-{at}"
         kill = Fault(rng.choice(["kill-before", "kill-after"]), at, classes=classes, match=match)
         recording = record(shim, where, plans, faults=[kill, None])
         lives = beginnings(recording.events)
         if len(lives) == 2:
-            check_states(openers, recording, where, scaled(60), seed, start=lives[1])
+            try:
+                check_states(openers, recording, where, scaled(60), seed, start=lives[1])
+            except BlindSpotError:
+                untold += 1
+    assert untold <= scaled(1), "the recorder misses calls"
