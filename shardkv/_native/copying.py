@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from typing import Any, Self
 
 from shardkv._core import ffi, lib
@@ -36,13 +37,8 @@ class Copy:
 
         Raises: as of; LogGoneError (the log does not reach back to the backup's end).
         """
-        ws = Workspace()
-        pointer = begun(
-            lib.skv_copy_free, lib.skv_backup_open, engine.handle, os.fsencode(path), ws.c
-        )
-        if pointer == ffi.NULL:
-            raise error_from(ws.c.error)
-        return cls(pointer, engine.handle, engine.lmdb)
+        kept = engine.handle, engine.lmdb
+        return cls._begun(kept, lib.skv_backup_open, engine.handle, os.fsencode(path))
 
     @classmethod
     def backup_of_closed(cls, source: str, path: str) -> Self:
@@ -50,18 +46,8 @@ class Copy:
 
         Raises: as backup_of; LockedError (the source is open); CorruptionError.
         """
-        ws, lmdb = Workspace(), load_lmdb(find_lmdb_module())
-        pointer = begun(
-            lib.skv_copy_free,
-            lib.skv_backup_open_still,
-            lmdb,
-            os.fsencode(source),
-            os.fsencode(path),
-            ws.c,
-        )
-        if pointer == ffi.NULL:
-            raise error_from(ws.c.error)
-        return cls(pointer, lmdb)
+        lmdb, paths = load_lmdb(find_lmdb_module()), (os.fsencode(source), os.fsencode(path))
+        return cls._begun((lmdb,), lib.skv_backup_open_still, lmdb, *paths)
 
     @classmethod
     def of(cls, engine: Handle, path: str, lineage: bytes = b"") -> Self:
@@ -69,19 +55,8 @@ class Copy:
 
         Raises: InvalidError, FormatError, LockedError (the directory); FullError, DiskError, ClosedError.
         """
-        ws = Workspace()
-        pointer = begun(
-            lib.skv_copy_free,
-            lib.skv_copy_open,
-            engine.handle,
-            os.fsencode(path),
-            lineage,
-            len(lineage),
-            ws.c,
-        )
-        if pointer == ffi.NULL:
-            raise error_from(ws.c.error)
-        return cls(pointer, engine.handle, engine.lmdb)
+        kept, place = (engine.handle, engine.lmdb), os.fsencode(path)
+        return cls._begun(kept, lib.skv_copy_open, engine.handle, place, lineage, len(lineage))
 
     @classmethod
     def from_closed(cls, source: str, path: str, until: int | None) -> Self:
@@ -89,20 +64,18 @@ class Copy:
 
         Raises: as of; LockedError (the source is open); InvalidError (no store, until); CorruptionError.
         """
-        ws, lmdb = Workspace(), load_lmdb(find_lmdb_module())
+        lmdb, paths = load_lmdb(find_lmdb_module()), (os.fsencode(source), os.fsencode(path))
         last = 2**64 - 1 if until is None else until
-        pointer = begun(
-            lib.skv_copy_free,
-            lib.skv_restore_open,
-            lmdb,
-            os.fsencode(source),
-            os.fsencode(path),
-            last,
-            ws.c,
-        )
+        return cls._begun((lmdb,), lib.skv_restore_open, lmdb, *paths, last)
+
+    @classmethod
+    def _begun(cls, kept: tuple[Any, ...], call: Callable[..., Any], *args: Any) -> Self:
+        """Begin by this call. Raises: what it failed with."""
+        ws = Workspace()
+        pointer = begun(lib.skv_copy_free, call, *args, ws.c)
         if pointer == ffi.NULL:
             raise error_from(ws.c.error)
-        return cls(pointer, lmdb)
+        return cls(pointer, *kept)
 
     def next(self, piece_bytes: int = 0) -> bool:
         """Copy the next piece, of about so many bytes (0: some MiB); False when the copy is a store, and durable.

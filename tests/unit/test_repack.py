@@ -23,6 +23,10 @@ def fill(
     return rows
 
 
+def file_bytes(store: shardkv.Store) -> int:
+    return sum(shard.file_bytes for shard in store.stats().shards)
+
+
 def leaf_pages(path: Path) -> int:
     """Pages that hold records, in all shards of a closed store."""
     total = 0
@@ -77,10 +81,10 @@ def test_few_records_change_few_pages(tmp_path: Path, rng: random.Random) -> Non
     with shardkv.open(path, shards=SHARDS) as store:
         fill(store, rng, 20_000)
         store.flush()
-        before = sum(shard.file_bytes for shard in store.stats().shards)
+        before = file_bytes(store)
         fill(store, rng, 20)
         store.flush()
-        assert sum(shard.file_bytes for shard in store.stats().shards) < 1.3 * before
+        assert file_bytes(store) < 1.3 * before
 
 
 def test_records_that_share_a_page_with_few_others_leave_most_pages_alone(
@@ -91,10 +95,10 @@ def test_records_that_share_a_page_with_few_others_leave_most_pages_alone(
     with shardkv.open(path, shards=SHARDS) as store:
         fill(store, rng, 8_000, size=1_000)
         store.flush()
-        before = sum(shard.file_bytes for shard in store.stats().shards)
+        before = file_bytes(store)
         fill(store, rng, 1_000, size=1_000)
         store.flush()
-        assert sum(shard.file_bytes for shard in store.stats().shards) < 1.7 * before
+        assert file_bytes(store) < 1.7 * before
 
 
 def test_values_with_pages_of_their_own_are_not_written_again(
@@ -105,10 +109,10 @@ def test_values_with_pages_of_their_own_are_not_written_again(
         fill(store, rng, 400, size=20_000)
         fill(store, rng, 1_000)
         store.flush()
-        before = sum(shard.file_bytes for shard in store.stats().shards)
+        before = file_bytes(store)
         fill(store, rng, 500)
         store.flush()
-        assert sum(shard.file_bytes for shard in store.stats().shards) < 1.2 * before
+        assert file_bytes(store) < 1.2 * before
 
 
 def test_a_snapshot_keeps_what_it_saw(tmp_path: Path, rng: random.Random) -> None:
