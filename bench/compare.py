@@ -28,7 +28,7 @@ MACHINE = {
     "file_system": "file system",
 }
 NOTED = ("kernel", "python")
-PLAN_FREE = ("settle_seconds",)  #: of the plan, what may differ
+PLAN_FREE = ("settle_seconds", "attempts")  #: of the plan, what may differ
 LOWER = ("_us", "_ms", "seconds", "s_per_gb", "_bytes", "_per_byte", "max_share")
 #: What was asked for, or explains a figure; more of it is neither better nor worse.
 UNJUDGED = (

@@ -183,6 +183,7 @@ def _row_json(row: RowResult) -> dict[str, object]:
         "settings": row.settings,
         "sync": sync_medians(row),
         "calibrations": row.calibrations,
+        "attempts": row.attempts,
         "series": [_series_json(one) for one in row.series],
         "targets": [_judgement_json(one) for one in judge(row)],
     }

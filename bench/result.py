@@ -94,7 +94,8 @@ def _curve(name: str, x_name: str, points: Mapping[float, float]) -> Curve:
 class RowResult:
     """One row of the target table: its series and sync times, or why it could not run.
 
-    `calibrations` say how steady the machine was: before each round and after the last one.
+    `calibrations` say how steady the machine was: before each round and after the last one. `attempts` counts this
+    measurement and those before it, which the machine was too noisy for.
     `columns` are those of the terminal's table: heading -> metrics; without them it shows every metric.
     """
 
@@ -105,6 +106,7 @@ class RowResult:
     settings: Mapping[str, object] = field(default_factory=dict)
     skipped: str = ""
     calibrations: tuple[Turn, ...] = ()
+    attempts: int = 1
     columns: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     def find(self, engine: str, variant: str) -> Series | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import shutil
 from pathlib import Path
@@ -108,6 +109,24 @@ def test_a_calibration_that_drifts_within_a_row_is_noise() -> None:
     drifted = RowResult("1", "", calibrations=(NOISY, NOISY, {**NOISY, "loop_ms": 21.0}))
     assert row_noise(drifted) == ["row 1: loop_ms went from 10 to 21, 2.10x (limit 2.0x)"]
     assert row_noise(RowResult("1", "")) == []
+
+
+@pytest.mark.parametrize(("noisy", "attempts"), [(0, 1), (1, 2), (9, 3)])
+def test_a_row_is_measured_again_while_the_machine_is_noisy(
+    noisy: int, attempts: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drifts = iter([21.0] * noisy + [10.0] * 9)
+    seen = itertools.count()
+
+    def calibrate(_: Path) -> dict[str, float]:  # twice in each attempt; the second one tells
+        return {**NOISY, "loop_ms": next(drifts)} if next(seen) % 2 else NOISY
+
+    monkeypatch.setattr("bench.noise.calibrate", calibrate)
+    _, result = measured(tmp_path, "--rows", "14", "--set", "attempts=3")
+    (row,) = result["rows"]
+    assert row["attempts"] == attempts
+    assert len(row["calibrations"]) == 2, "of the last attempt alone"
+    assert any("row 14: loop_ms" in one for one in result["noise"]["reasons"]) == (noisy == 9)
 
 
 def test_load_at_the_start_is_noise() -> None:
