@@ -1,4 +1,4 @@
-"""The mapping half of a store: what makes it a MutableMapping[bytes, bytes]."""
+"""The mapping half of stores and namespaces: what makes them a MutableMapping, in key order."""
 
 from __future__ import annotations
 
@@ -11,15 +11,70 @@ from collections.abc import (
     MutableMapping,
     ValuesView,
 )
-from typing import Any, Final, overload
+from typing import Any, Final, TypeVar, overload
 
 from shardkv._native import NO_SNAPSHOT, Engine, as_bytes
-from shardkv.expiry import ExpiringKeys, Ttl
+from shardkv.expiry import ExpiringKeys
 
 MISSING: Final[Any] = object()
 
+K = TypeVar("K")
+V = TypeVar("V")
 
-class BytesMapping(MutableMapping[bytes, bytes], ExpiringKeys):
+
+class OrderedMapping(MutableMapping[K, V]):
+    """What follows for any store or namespace from put, delete, pop and scan."""
+
+    @abstractmethod
+    def put(self, key: K, value: V) -> int:
+        """Store one pair."""
+
+    @abstractmethod
+    def delete(self, key: K) -> bool:
+        """Delete one key."""
+
+    @abstractmethod
+    def scan(
+        self, *, reverse: bool = False, limit: int | None = None, values: bool = True
+    ) -> Iterator[Any]:
+        """Iterate in key order."""
+
+    def __setitem__(self, key: K, value: V) -> None:
+        self.put(key, value)
+
+    def __delitem__(self, key: K) -> None:
+        if not self.delete(key):
+            raise KeyError(key)
+
+    def __iter__(self) -> Iterator[K]:
+        return self.scan(values=False)
+
+    def __reversed__(self) -> Iterator[K]:
+        return self.scan(values=False, reverse=True)
+
+    def popitem(self) -> tuple[K, V]:
+        """Delete the first key and return it with what it held. Atomic: each pair goes to one caller.
+
+        Raises: KeyError when there is none; as pop.
+        Cost: a scan of one row and a pop.
+        """
+        gone: Any = object()
+        while keys := list(self.scan(limit=1, values=False)):
+            value = self.pop(keys[0], gone)
+            if value is not gone:
+                return keys[0], value
+        raise KeyError("it is empty")
+
+    def items(self) -> StoreItems:
+        """Return a view of the pairs, in key order."""
+        return StoreItems(self)
+
+    def values(self) -> StoreValues:
+        """Return a view of the values, in key order."""
+        return StoreValues(self)
+
+
+class BytesMapping(OrderedMapping[bytes, bytes], ExpiringKeys):
     """Everything that follows from get, put, delete, scan and the many-key calls."""
 
     _timeout: float
@@ -31,24 +86,12 @@ class BytesMapping(MutableMapping[bytes, bytes], ExpiringKeys):
     def _level(self, ack: Any) -> int: ...
 
     @abstractmethod
-    def put(self, key: bytes, value: bytes, *, ttl: Ttl = None) -> int:
-        """Store one pair."""
-
-    @abstractmethod
     def put_many(self, items: Mapping[bytes, bytes] | Iterable[tuple[bytes, bytes]]) -> int:
         """Store many pairs."""
 
     @abstractmethod
-    def delete(self, key: bytes) -> bool:
-        """Delete one key."""
-
-    @abstractmethod
     def delete_many(self, keys: Iterable[bytes]) -> int:
         """Delete many keys."""
-
-    @abstractmethod
-    def scan(self, *, reverse: bool = False, values: bool = True) -> Iterator[Any]:
-        """Iterate in key order."""
 
     @overload
     def pop(self, key: bytes) -> bytes: ...
@@ -69,32 +112,16 @@ class BytesMapping(MutableMapping[bytes, bytes], ExpiringKeys):
             raise KeyError(key)
         return value
 
-    def __setitem__(self, key: bytes, value: bytes) -> None:
-        self.put(key, value)
-
-    def __delitem__(self, key: bytes) -> None:
-        if not self.delete(key):
-            raise KeyError(key)
-
     def __contains__(self, key: object) -> bool:
+        """Say whether the key is there. Raises: as get."""
         return self._live().contains(NO_SNAPSHOT, as_bytes(key, "key"))
 
-    def __iter__(self) -> Iterator[bytes]:
-        return self.scan(values=False)
-
-    def __reversed__(self) -> Iterator[bytes]:
-        return self.scan(values=False, reverse=True)
-
     def __len__(self) -> int:
+        """Count the keys, exactly; those that have expired count until they are removed.
+
+        Cost: the first time after writes, a look into the shards for each key that is not flushed.
+        """
         return self._live().count()
-
-    def items(self) -> StoreItems:
-        """Return a view of the pairs, in key order."""
-        return StoreItems(self)
-
-    def values(self) -> StoreValues:
-        """Return a view of the values, in key order."""
-        return StoreValues(self)
 
     def update(self, *args: Any, **kwargs: Any) -> None:
         """Store all pairs of a mapping or an iterable, as put_many does."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -13,7 +13,7 @@ from shardkv.errors import InvalidError
 from shardkv.expiry import Ttl
 from shardkv.inner import InnerBatch, InnerSnapshot, InnerStore, InnerTransaction
 from shardkv.locks import KeyLock
-from shardkv.mapping import MISSING, StoreItems, StoreValues
+from shardkv.mapping import MISSING, OrderedMapping
 from shardkv.options import Ack
 from shardkv.snapshot import Snapshot
 from shardkv.ticket import Ticket
@@ -38,7 +38,7 @@ Result = TypeVar("Result")
 Pairs = Mapping[Any, Any] | Iterable[tuple[Any, Any]]
 
 
-class Namespace(TypedReads, TypedAtomic, MutableMapping[Any, Any]):
+class Namespace(TypedReads, TypedAtomic, OrderedMapping[Any, Any]):
     """A mapping of typed keys to typed values inside a store, made by `Store.namespace`. Ordered by key.
 
     Its calls are those of the store, with the same promises; here stands only what differs. What a codec cannot encode
@@ -154,30 +154,12 @@ class Namespace(TypedReads, TypedAtomic, MutableMapping[Any, Any]):
 
     # -- the mapping
 
-    def __setitem__(self, key: Any, value: Any) -> None:
-        self.put(key, value)
-
-    def __delitem__(self, key: Any) -> None:
-        if not self.delete(key):
-            raise KeyError(key)
-
     def __len__(self) -> int:
         """Count the keys. Cost: a scan of them."""
         return sum(1 for _ in self._raw.scan(*self._coder.bounds(None, None, None), values=False))
 
     def __bool__(self) -> bool:
         return any(True for _ in self.scan(limit=1, values=False))
-
-    def __reversed__(self) -> Iterator[Any]:
-        return self.scan(values=False, reverse=True)
-
-    def items(self) -> StoreItems:
-        """Return a view of the pairs, in key order."""
-        return StoreItems(self)
-
-    def values(self) -> StoreValues:
-        """Return a view of the values, in key order."""
-        return StoreValues(self)
 
     def update(self, *args: Any, **kwargs: Any) -> None:
         """Store all pairs of a mapping or an iterable, as put_many does; keywords are str keys."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import MutableMapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -74,6 +75,19 @@ def test_the_rest_of_a_mapping(full: shardkv.Store) -> None:
     full.clear()
     with pytest.raises(KeyError):
         full.popitem()
+
+
+@pytest.mark.parametrize("typed", [False, True], ids=["store", "namespace"])
+def test_popitem_gives_each_pair_to_one_thread(store: shardkv.Store, typed: bool) -> None:
+    """Two that met at the first key got KeyError from a store that was not empty, or deleted what the other had put."""
+    taken_from: MutableMapping[Any, Any] = store.namespace("typed") if typed else store
+    pairs = {b"%d" % n: b"" for n in range(160)}
+    taken_from.update(pairs)
+    with ThreadPoolExecutor(8) as pool:
+        taken = list(pool.map(lambda _: taken_from.popitem(), pairs))
+    assert sorted(taken) == sorted(pairs.items())
+    with pytest.raises(KeyError, match="empty"):
+        taken_from.popitem()
 
 
 @pytest.mark.parametrize("given", [PAIRS, list(PAIRS.items()), iter(PAIRS.items())], ids=type)
