@@ -2,35 +2,23 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from shardkv._native import NO_SNAPSHOT, NUMBER_TEXT, Calls, Engine, as_bytes, terms
+from shardkv._native import NO_SNAPSHOT, NUMBER_TEXT, as_bytes, terms
 from shardkv.entry import Entry, entry
 from shardkv.errors import InvalidError
 from shardkv.expiry import Ttl, ttl_ms
-
-if TYPE_CHECKING:
-    from shardkv.registry import Shared
+from shardkv.opened import Opened
+from shardkv.options import Ack
 
 VERSION_MAX = (1 << 56) - 1
 
 
-class AtomicKeys:
+class AtomicKeys(Opened):
     """What a store does with one key at a time, atomically, without a lock. Exact under concurrency."""
 
-    _calls: Calls
-    _engine: Engine
-    _shared: Shared
-    _timeout: float
     _number: int = NUMBER_TEXT  # how incr reads and writes numbers
-
-    @abstractmethod
-    def _live(self) -> Engine: ...
-
-    @abstractmethod
-    def _level(self, ack: Any) -> int: ...
 
     def get_entry(self, key: bytes) -> Entry | None:
         """Return the value of `key` with its version and its expiry; None when it is absent.
@@ -42,7 +30,7 @@ class AtomicKeys:
             return self._live().get_entry(NO_SNAPSHOT, as_bytes(key, "key"))
         return found if found is None else entry(*found)
 
-    def add(self, key: bytes, value: bytes, *, ttl: Ttl = None, ack: Any = None) -> bool:
+    def add(self, key: bytes, value: bytes, *, ttl: Ttl = None, ack: Ack | None = None) -> bool:
         """Store `value` under `key` if the key is absent; say whether it was.
 
         Raises: as put.
@@ -51,7 +39,7 @@ class AtomicKeys:
         return self._put_when(key, value, 0, ttl, ack)
 
     def cas(
-        self, key: bytes, value: bytes, version: int, *, ttl: Ttl = None, ack: Any = None
+        self, key: bytes, value: bytes, version: int, *, ttl: Ttl = None, ack: Ack | None = None
     ) -> bool:
         """Store `value` under `key` if the key still has `version`; say whether it had.
 
@@ -61,7 +49,13 @@ class AtomicKeys:
         return self._put_when(key, value, version, ttl, ack)
 
     def incr(
-        self, key: bytes, delta: int = 1, default: int = 0, *, ttl: Ttl = None, ack: Any = None
+        self,
+        key: bytes,
+        delta: int = 1,
+        default: int = 0,
+        *,
+        ttl: Ttl = None,
+        ack: Ack | None = None,
     ) -> int:
         """Add `delta` to the number that `key` holds, or to `default` when it is absent; return the sum.
 
@@ -82,7 +76,7 @@ class AtomicKeys:
         delta, initial = check_number("delta", delta), check_number("default", default)
         return self._live().incr(key, delta, initial, how, self._timeout)
 
-    def touch(self, key: bytes, ttl: Ttl, *, ack: Any = None) -> bool:
+    def touch(self, key: bytes, ttl: Ttl, *, ack: Ack | None = None) -> bool:
         """Give a key another `ttl` seconds to live, from now on; None: for ever. Say whether it was there.
 
         Raises: as put.
@@ -90,7 +84,7 @@ class AtomicKeys:
         """
         return self._live().touch(as_bytes(key, "key"), self._terms(ttl, ack), self._timeout)
 
-    def persist(self, key: bytes, *, ack: Any = None) -> bool:
+    def persist(self, key: bytes, *, ack: Ack | None = None) -> bool:
         """Let a key live for ever; say whether it was there. As touch(key, None)."""
         return self.touch(key, None, ack=ack)
 
@@ -107,7 +101,7 @@ class AtomicKeys:
         return max(0.0, entry.expires_at - self._live().clock_ms() / 1000)
 
     def get_or_set(
-        self, key: bytes, fn: Callable[[], bytes], ttl: Ttl = None, *, ack: Any = None
+        self, key: bytes, fn: Callable[[], bytes], ttl: Ttl = None, *, ack: Ack | None = None
     ) -> bytes:
         """Return the value of `key`; when it is absent, store and return what `fn()` returns.
 
@@ -136,10 +130,10 @@ class AtomicKeys:
         """Return the value of `key`; when it is absent, store and return `default`. Atomic."""
         return self.get_or_set(key, lambda: default)
 
-    def _terms(self, ttl: Ttl, ack: Any) -> Any:
+    def _terms(self, ttl: Ttl, ack: Ack | None) -> Any:
         return terms(self._level(ack), ttl_ms(ttl), self._number)
 
-    def _put_when(self, key: bytes, value: bytes, version: int, ttl: Ttl, ack: Any) -> bool:
+    def _put_when(self, key: bytes, value: bytes, version: int, ttl: Ttl, ack: Ack | None) -> bool:
         """Put on condition; ask C directly where that suffices."""
         if ttl is None:
             seqno = self._calls.put_if(key, value, version, self._level(ack))

@@ -5,13 +5,13 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from shardkv import quarantine
-from shardkv._native import Copy, Engine
+from shardkv._native import Copy
 from shardkv.errors import InvalidError
+from shardkv.opened import Opened
 from shardkv.pacing import Pace
 
 Progress = Callable[[int, int], None]
@@ -36,13 +36,8 @@ class BackupInfo:
     kept_shards: int = 0
 
 
-class Backups:
+class Backups(Opened):
     """The backups of a store."""
-
-    path: str
-
-    @abstractmethod
-    def _live(self) -> Engine: ...
 
     def backup(
         self,

@@ -5,14 +5,14 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from shardkv import _native
 from shardkv._native import SLICE_MS, Engine, as_bytes
 from shardkv.errors import ClosedError, InvalidError
+from shardkv.opened import Closing, Opened
 from shardkv.options import check_timeout
 
 BLOCK_BYTES = 256 << 10
@@ -64,7 +64,7 @@ def replay(engine: Engine, feed: Any, upto: int) -> Iterator[Change]:
             engine.wait(upto)  # appended, but not durable yet
 
 
-class Watch(Iterator[Change]):
+class Watch(Closing, Iterator[Change]):
     """A live feed, made by `Store.watch`: an iterator that waits for the next change, and ends when it is closed.
 
     Close it, or use it in a `with` block. It keeps nothing of the log back: who reads too slowly is told so.
@@ -141,25 +141,12 @@ class Watch(Iterator[Change]):
         self._closed = True
         _native.close_feed(self._feed)
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
-
     def __repr__(self) -> str:
         return f"<shardkv.Watch seqno={self.seqno}{' closed' if self._closed else ''}>"
 
 
-class ChangeFeeds:
+class ChangeFeeds(Opened):
     """What a store offers to those who follow it."""
-
-    _live: Callable[[], Engine]
 
     def changes(self, since: int = 0, *, prefix: bytes = b"") -> Iterator[Change]:
         """Iterate over the changes that were made up to now, oldest first, in the order of the log; then end.

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-from shardkv._native import Engine
+from shardkv.opened import Opened
 from shardkv.options import Settings, check_numbers
 
 
-class Configuring:
+class Configuring(Opened):
     """What a store has of settings."""
-
-    _live: Callable[[], Engine]
 
     def configure(
         self,
@@ -43,5 +39,4 @@ class Configuring:
         engine = self._live()
         if any(value is not None for value in given.values()):
             engine.configure(given)
-        settings: Settings = engine.settings()
-        return settings
+        return engine.settings()

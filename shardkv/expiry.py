@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from typing import Final
 
-from shardkv._native import TTL_MS_MAX, Engine
+from shardkv._native import TTL_MS_MAX
 from shardkv.errors import InvalidError
+from shardkv.opened import Opened
 
 Ttl = float | None  # seconds; None: for ever
 
@@ -30,13 +30,8 @@ def ttl_ms(ttl: Ttl) -> int:
     return max(1, round(ttl * 1000))
 
 
-class ExpiringKeys:
+class ExpiringKeys(Opened):
     """What a store does about records whose time is over."""
-
-    _timeout: float
-
-    @abstractmethod
-    def _live(self) -> Engine: ...
 
     def purge_expired(self) -> int:
         """Remove what has expired now instead of in the background; return how many records that were.

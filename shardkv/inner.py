@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import Any, Self
+from typing import Any
 
 from shardkv import _native
 from shardkv.batch import Batch
+from shardkv.opened import Opened
 from shardkv.snapshot import Snapshot
 from shardkv.transaction import Transaction
 
@@ -47,20 +48,16 @@ class InnerTransaction(Transaction):
         return True
 
 
-class InnerStore:
+class InnerStore(Opened):
     """What a store has of its twin for namespaces."""
 
-    _engine: _native.Engine
-    _twins: dict[int, Self]
+    _twins: dict[int, Any]
     _closed: bool
-
-    @abstractmethod
-    def _live(self) -> _native.Engine: ...
 
     @abstractmethod
     def _bind(self, calls: _native.Calls) -> None: ...
 
-    def _inner(self, number: int = _native.NUMBER_TEXT) -> Self:
+    def _inner(self, number: int = _native.NUMBER_TEXT) -> Any:
         """Return this store with calls that may meet reserved keys. It is closed together with this one.
 
         Args: number: how its incr reads and writes numbers.

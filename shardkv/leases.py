@@ -11,7 +11,6 @@ import threading
 import time
 from abc import abstractmethod
 from dataclasses import dataclass
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self
 
 import msgpack
@@ -19,6 +18,7 @@ import msgpack
 from shardkv.coder import KEY_BYTES_LEFT, root_of
 from shardkv.errors import FormatError, InvalidError, LeaseLostError, LockTimeoutError
 from shardkv.expiry import ttl_ms
+from shardkv.opened import Opened
 from shardkv.options import check_timeout
 
 if TYPE_CHECKING:
@@ -131,12 +131,7 @@ class Lease:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *raised: object) -> None:
         if self._released:
             return
         try:
@@ -149,10 +144,8 @@ class Lease:
         return f"<shardkv.Lease {self.name!r} token={self.token}>"
 
 
-class Leasing:
+class Leasing(Opened):
     """What a store has of leases."""
-
-    _shared: Any
 
     @abstractmethod
     def _inner(self) -> Any: ...
@@ -174,7 +167,7 @@ class Leasing:
         lifetime = ttl_ms(ttl)
         wait_s = None if timeout is None else check_timeout(timeout, "timeout")
         deadline = None if wait_s is None else time.monotonic() + wait_s
-        returns: Returns = self._shared.returns
+        returns = self._shared.returns
         while True:
             seen = returns.count
             free, grant = take(inner, key, lifetime, name)

@@ -6,14 +6,13 @@ The engine takes none of them: a plain put needs no lock, and goes on under one 
 from __future__ import annotations
 
 import time
-from abc import abstractmethod
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
-from types import TracebackType
 from typing import Any, Self
 
 from shardkv._native import as_bytes
 from shardkv.errors import ForkedError, LockOwnerError, LockTimeoutError
+from shardkv.opened import Opened
 from shardkv.options import check_timeout
 from shardkv.stripes import (
     Stripes,
@@ -105,24 +104,14 @@ class KeyLock:
         self.acquire()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *raised: object) -> None:
         self.release()
 
     async def __aenter__(self) -> Self:
         await self.acquire_async()
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *raised: object) -> None:
         self.release()
 
     def __repr__(self) -> str:
@@ -134,13 +123,8 @@ def left(deadline: float | None) -> float | None:
     return None if deadline is None else max(0.0, deadline - time.monotonic())
 
 
-class KeyLocking:
+class KeyLocking(Opened):
     """What a store has of key locks."""
-
-    _shared: Any
-
-    @abstractmethod
-    def _live(self) -> Any: ...
 
     def lock(self, key: bytes, timeout: float | None = None) -> KeyLock:
         """Return the lock of a key, present or not: `with store.lock(key):`, or `async with`.

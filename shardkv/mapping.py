@@ -13,7 +13,7 @@ from collections.abc import (
 )
 from typing import Any, Final, TypeVar, overload
 
-from shardkv._native import NO_SNAPSHOT, Engine, as_bytes
+from shardkv._native import NO_SNAPSHOT, as_bytes
 from shardkv.expiry import ExpiringKeys
 
 MISSING: Final[Any] = object()
@@ -76,14 +76,6 @@ class OrderedMapping(MutableMapping[K, V]):
 
 class BytesMapping(OrderedMapping[bytes, bytes], ExpiringKeys):
     """Everything that follows from get, put, delete, scan and the many-key calls."""
-
-    _timeout: float
-
-    @abstractmethod
-    def _live(self) -> Engine: ...
-
-    @abstractmethod
-    def _level(self, ack: Any) -> int: ...
 
     @abstractmethod
     def put_many(self, items: Mapping[bytes, bytes] | Iterable[tuple[bytes, bytes]]) -> int:

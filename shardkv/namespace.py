@@ -204,8 +204,6 @@ VIEWS: tuple[tuple[type[Any], Callable[[Any], Any], Callable[[Coder, Any], Any]]
 class Namespaces(InnerStore):
     """What a store has of namespaces."""
 
-    _shared: Any
-
     def namespace(self, name: str, *, codec: str = "msgpack", key_codec: str = "auto") -> Namespace:
         """Return a namespace; make it when there is none of that name.
 
@@ -220,7 +218,7 @@ class Namespaces(InnerStore):
 
     def namespaces(self) -> list[str]:
         """Return the names of all namespaces, in order."""
-        return self._shared.catalogue.names(self._inner())  # type: ignore[no-any-return]
+        return self._shared.catalogue.names(self._inner())
 
     def drop_namespace(self, name: str) -> bool:
         """Take a namespace out of the store, with all its keys; say whether there was one.
@@ -228,4 +226,4 @@ class Namespaces(InnerStore):
         It is gone at once, and whoever still uses it gets ClosedError. Its keys are deleted a block at a time; if that
         is interrupted, the next opening goes on with it.
         """
-        return self._shared.catalogue.drop(self._inner(), name)  # type: ignore[no-any-return]
+        return self._shared.catalogue.drop(self._inner(), name)

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import os
 import time
-from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
-from shardkv._native import Engine, ShardSum
+from shardkv._native import ShardSum
 from shardkv.backups import Progress, absolute
 from shardkv.checks import Finding
+from shardkv.opened import Opened
 from shardkv.options import check_int
 from shardkv.passes import Pass, ShardScrub, Tally
 from shardkv.stopping import Stop
@@ -45,14 +44,8 @@ class ScrubReport:
         return not self.findings
 
 
-class Scrubbing:
+class Scrubbing(Opened):
     """The scrubs of a store."""
-
-    path: str
-    _shared: Any
-
-    @abstractmethod
-    def _live(self) -> Engine: ...
 
     def scrub(
         self, *, bytes_per_s: int | None = None, progress: Progress | None = None

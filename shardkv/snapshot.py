@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from shardkv import _native
 from shardkv._native import Engine, as_bytes
 from shardkv.errors import ClosedError
+from shardkv.opened import Closing
 from shardkv.scan import bounds, rows
 
 
@@ -19,7 +19,7 @@ def lookup_many(engine: Engine, snapshot: Any, keys: Iterable[bytes]) -> dict[by
     return {key: value for key, value in zip(asked, values, strict=True) if value is not None}
 
 
-class Snapshot:
+class Snapshot(Closing):
     """What the store held when `Store.snapshot()` was called. Close it: an old one keeps disk space.
 
     Threads: any; calls on one snapshot take turns.
@@ -85,17 +85,6 @@ class Snapshot:
         if not self._closed:
             self._closed = True
             _native.close_snapshot(self._handle)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def __repr__(self) -> str:
         return f"<shardkv.Snapshot seqno={self.seqno}{' closed' if self._closed else ''}>"

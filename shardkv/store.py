@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable, Iterator
-from types import TracebackType
-from typing import Any, Final, Self, overload
+from typing import Any, Final, overload
 
 from shardkv import _native, bulk
 from shardkv._native import NO_SNAPSHOT, as_bytes
@@ -18,8 +17,9 @@ from shardkv.leases import Leasing
 from shardkv.locks import KeyLocking
 from shardkv.mapping import BytesMapping
 from shardkv.namespace import Namespaces
+from shardkv.opened import Closing
 from shardkv.options import Ack, check_ack
-from shardkv.registry import registry
+from shardkv.registry import Shared, registry
 from shardkv.scan import bounds, rows
 from shardkv.scrubbing import Scrubbing
 from shardkv.snapshot import Snapshot, lookup_many
@@ -48,16 +48,17 @@ class Store(
     Upkeep,
     Backups,
     Scrubbing,
+    Closing,
 ):
     """An open store, made by `shardkv.open`. Keys have 1..500 bytes, values 0..32 MiB. A forked child opens its own.
 
     Threads: every method may be called from any thread.
     """
 
-    def __init__(self, path: str, shared: Any, ack: Ack, write_timeout: float) -> None:
-        self.path: str = path
+    def __init__(self, path: str, shared: Shared, ack: Ack, write_timeout: float) -> None:
+        self.path = path
         self._shared = shared
-        self._engine: _native.Engine = shared.engine
+        self._engine = shared.engine
         self._default = ack
         self._ack = LEVELS[ack]
         self._ticket = TICKETS.get(self._ack, Ticket)
@@ -182,17 +183,6 @@ class Store(
             return self._ack
         check_ack(ack)
         return LEVELS[ack]
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def __reduce__(self) -> tuple[Any, ...]:
         return reopen, (

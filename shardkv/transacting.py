@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import random
 import time
-from abc import abstractmethod
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import Final, TypeVar
 
-from shardkv._native import Engine
 from shardkv.errors import ConflictError, InvalidError
+from shardkv.opened import Opened
+from shardkv.options import Ack
 from shardkv.transaction import Transaction
 from shardkv.work import Work
-
-if TYPE_CHECKING:
-    from shardkv.registry import Shared
 
 Result = TypeVar("Result")
 
@@ -23,19 +20,10 @@ FIRST_PAUSE_S: Final = 0.0005
 LONGEST_PAUSE_S: Final = 0.1
 
 
-class Transactions:
+class Transactions(Opened):
     """Transactions, and running a function in one until it commits."""
 
-    _shared: Shared
-    _timeout: float
-
-    @abstractmethod
-    def _live(self) -> Engine: ...
-
-    @abstractmethod
-    def _level(self, ack: Any) -> int: ...
-
-    def transaction(self, *, ack: Any = None) -> Transaction:
+    def transaction(self, *, ack: Ack | None = None) -> Transaction:
         """Return a transaction for a `with` block.
 
         Raises: ConflictError at the end of the block, when something that was read has changed.
@@ -43,11 +31,11 @@ class Transactions:
         """
         return Transaction(self._work(ack), self._live())
 
-    def _work(self, ack: Any) -> Work:
+    def _work(self, ack: Ack | None) -> Work:
         return Work(self._shared, self._live(), self._level(ack), self._timeout)
 
     def run_transaction(
-        self, fn: Callable[[Transaction], Result], *, retries: int = RETRIES, ack: Any = None
+        self, fn: Callable[[Transaction], Result], *, retries: int = RETRIES, ack: Ack | None = None
     ) -> Result:
         """Call `fn(transaction)` and commit; again, after a short random pause, when that meets a conflict.
 

@@ -6,7 +6,6 @@ Each is a Coder and something that takes bytes and may meet reserved keys. What 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from types import TracebackType
 from typing import Any, Self
 
 from shardkv.coder import Coder
@@ -104,13 +103,8 @@ class Scope(Typed):
         self._raw.__enter__()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._raw.__exit__(kind, error, trace)
+    def __exit__(self, *raised: Any) -> None:
+        self._raw.__exit__(*raised)
 
 
 class BatchView(TypedWrites):

@@ -2,29 +2,22 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from dataclasses import replace
-from typing import Any
 
-from shardkv._native import Engine, as_bytes
+from shardkv._native import as_bytes
+from shardkv.opened import Opened
 from shardkv.peers import Peers
 from shardkv.stats import Stats
 
 
-class Upkeep:
+class Upkeep(Opened):
     """The calls of a store that concern no single key's value."""
-
-    _shared: Any
-
-    @abstractmethod
-    def _live(self) -> Engine: ...
 
     @property
     def peers(self) -> Peers:
         """The store's peers: to add, to remove, to look at."""
         self._live()
-        peers: Peers = self._shared.peers
-        return peers
+        return self._shared.peers
 
     def sync(self) -> None:
         """Wait until everything appended so far is durable. Raises: PoisonedError, ClosedError."""

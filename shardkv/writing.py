@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from shardkv import bulk
-from shardkv._native import LATER, Engine, as_bytes, conflict, terms
+from shardkv._native import LATER, as_bytes, conflict, terms
 from shardkv.atomic import AtomicKeys, check_version
 from shardkv.expiry import Ttl, ttl_ms
 from shardkv.options import Ack
@@ -15,10 +15,9 @@ from shardkv.ticket import Ticket
 class WritingKeys(AtomicKeys):
     """What a store has of puts, and of everything that writes one key."""
 
-    _engine: Engine
     _ack: int
     _ticket: type[Ticket]
-    # The door into C, closed with the store.
+    # The door into C, as in _calls.
     _put: Any
     _submit: Any
 
