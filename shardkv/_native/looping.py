@@ -191,15 +191,21 @@ class Notifier:
         if lib.skv_notifier_open(engine.handle, out, self._err) != 0:
             raise error_from(self._err)
         self._handle = owned(out[0], lib.skv_notifier_free, engine.handle)
+        self._closed = False
         self.fd = int(lib.skv_notifier_fd(self._handle))
 
     def arm(self, seqno: int) -> bool:
         """Ask for a signal when seqno is durable; False: read at once, none may come."""
-        return self._armed(lib.skv_notifier_arm(self._handle, seqno, self._err))
+        return self._armed(lib.skv_notifier_arm(self._live(), seqno, self._err))
 
     def arm_room(self, room: int) -> bool:
         """Ask for a signal when there may be room; False: there may be now."""
-        return self._armed(lib.skv_notifier_arm_room(self._handle, room, self._err))
+        return self._armed(lib.skv_notifier_arm_room(self._live(), room, self._err))
+
+    def _live(self) -> Any:
+        if self._closed:
+            raise errors.ClosedError("the store is closed")
+        return self._handle
 
     def _armed(self, code: int) -> bool:
         if code not in (0, AGAIN):
@@ -208,7 +214,7 @@ class Notifier:
 
     def read(self) -> int:
         """Take the signal and return the newest durable seqno."""
-        self._over = lib.skv_notifier_read(self._handle, self._durable, self._err) != 0
+        self._over = lib.skv_notifier_read(self._live(), self._durable, self._err) != 0
         return int(self._durable[0])
 
     def failure(self) -> errors.Error | None:
@@ -216,5 +222,6 @@ class Notifier:
         return error_from(self._err) if self._over else None
 
     def close(self) -> None:
-        """Give the descriptor back."""
+        """Give the descriptor back; what is asked afterwards is a ClosedError."""
+        self._closed = True
         ffi.release(self._handle)

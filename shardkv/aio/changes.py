@@ -102,11 +102,12 @@ class Watch(AsyncIterator[Change]):
 
     async def _wait(self) -> None:
         self._engine.wait_for_changes(self._feed, 0)  # a poisoned log tells
-        self._waits = self._line.watch(self._came_to + 1)
+        seqno = self._came_to + 1
+        self._waits = self._line.watch(seqno)
         try:
             await self._waits
         finally:
-            self._line.unwatch(self._waits)
+            self._line.unwatch(seqno, self._waits)
 
     async def __anext__(self) -> Change:
         try:

@@ -104,6 +104,7 @@ class Line(Queue):
             if self.crowd:
                 answer = await self._queue(partial(call, *args, **kwargs))
             else:
+                self.view._live()  # a batch, or a lease, may have outlived the store
                 try:
                     answer = call(*args, **kwargs)
                 except NotYet:
@@ -134,6 +135,7 @@ class Line(Queue):
                 try:
                     while True:
                         debt.restore(owed)
+                        self.view._live()
                         try:
                             return call()
                         except NotYet as raised:

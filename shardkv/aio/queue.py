@@ -14,14 +14,14 @@ class Queue:
 
     Attributes:
         waiting: who waits, in the order of arrival; served from the front, so that one arming is enough.
-        armed: a signal will come that serves the front.
+        armed: a signal will come that serves the front of `waiting`.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop, engine: Unwaiting) -> None:
         self.loop = loop
         self.waiting = Waits(loop, Wait)
         self.armed = False
-        self._watching: dict[asyncio.Future[None], int] = {}
+        self._watching: dict[int, set[asyncio.Future[None]]] = {}
         self._roomless: list[tuple[int, Callable[[], None]]] = []
         self._retired = self._shut = False
         self._notifier = Notifier(engine)
@@ -31,12 +31,12 @@ class Queue:
 
     def arm(self) -> None:
         """See to it that a signal comes for whoever waits for the least."""
-        self.armed = True
-        least = [*self._watching.values()]
+        least = [*self._watching]
         if self.waiting:
             least.append(self.waiting.first)
         if not self._notifier.arm(min(least)):
             self.loop.call_soon(self._signalled)
+        self.armed = bool(self.waiting)
 
     async def durable(self, seqno: int) -> None:
         """Wait until seqno is durable.
@@ -54,13 +54,19 @@ class Queue:
         Give it back with `unwatch`. Those in `waiting` stay there until they are served; this may never be.
         """
         future = self.loop.create_future()
-        self._watching[future] = seqno
-        self.arm()
+        if seqno in self._watching:
+            self._watching[seqno].add(future)
+        else:
+            self._watching[seqno] = {future}
+            self.arm()
         return future
 
-    def unwatch(self, future: asyncio.Future[None]) -> None:
+    def unwatch(self, seqno: int, future: asyncio.Future[None]) -> None:
         """Forget what `watch` returned."""
-        self._watching.pop(future, None)
+        those = self._watching.get(seqno, set())
+        those.discard(future)
+        if not those:
+            self._watching.pop(seqno, None)
 
     def _signalled(self) -> None:
         if self._shut:
@@ -75,9 +81,9 @@ class Queue:
     def _look_ahead(self, durable: int) -> None:
         """After those who were served: wait for the next signal, or end it."""
         over = self._retired or self._notifier.failure() is not None
-        for future in [f for f, seqno in self._watching.items() if over or seqno <= durable]:
-            del self._watching[future]
-            _wake(future)
+        for due in [seqno for seqno in self._watching if over or seqno <= durable]:
+            for future in self._watching.pop(due):
+                _wake(future)
         if self._notifier.failure() is not None:
             self._give_up()
         elif self.waiting or self._watching:

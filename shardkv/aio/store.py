@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-from asyncio import AbstractEventLoop
 from collections.abc import AsyncIterator, Iterable, Mapping
-from functools import partial
 from types import TracebackType
 from typing import Any, Self
 
@@ -15,7 +12,7 @@ from shardkv import store as synchronous
 from shardkv._native import NO_SNAPSHOT, as_bytes
 from shardkv.aio import bulk
 from shardkv.aio.batch import Batch
-from shardkv.aio.line import Line
+from shardkv.aio.lines import Lines
 from shardkv.aio.offers import Offers
 from shardkv.aio.pending import Pending
 from shardkv.aio.scan import rows
@@ -31,7 +28,7 @@ from shardkv.scan import bounds
 LATER = _native.LATER
 
 
-class Store(StoreSurface, Keyed, Offers, Transactions):
+class Store(Lines, StoreSurface, Keyed, Offers, Transactions):
     """An open store, made by `shardkv.aio.open`: the methods of `shardkv.Store`, awaitable.
 
     A task that is cancelled while it waits for durability leaves its write in place: it was appended, and becomes
@@ -44,10 +41,8 @@ class Store(StoreSurface, Keyed, Offers, Transactions):
     """
 
     def __init__(self, store: synchronous.Store) -> None:
-        self._store = store
-        self._lines: dict[AbstractEventLoop, Line] = {}
+        super().__init__(store)
         self._durable = store._ack == _native.DISK
-        self.path = store.path
 
     # -- writing
 
@@ -180,56 +175,13 @@ class Store(StoreSurface, Keyed, Offers, Transactions):
         line = self._line()
         return Snapshot(line, await line.read(line.view.snapshot))
 
-    # -- lines
-
-    def _join(self, loop: AbstractEventLoop) -> Line:
-        self._store._live()
-        for other in list(self._lines):
-            if other.is_closed():
-                self._lines.pop(other).shut()
-        line = self._lines[loop] = Line(loop, self._store)
-        return line
-
-    def _line(self) -> Line:
-        loop = asyncio.get_running_loop()
-        return self._lines.get(loop) or self._join(loop)
-
     def _stored_key(self, key: Any) -> bytes:
         return as_bytes(key, "key")
 
     def _level(self, ack: str | None) -> int:
         return self._store._level(ack)
 
-    def durable_seqno(self) -> int:
-        """Return the newest durable sequence number."""
-        return self._store._engine.durable_seqno()
-
-    async def durable(self, seqno: int) -> None:
-        """Wait until everything up to a sequence number is durable."""
-        await self._line().durable(seqno)
-
     # -- the end
-
-    @property
-    def closed(self) -> bool:
-        """Whether this Store was closed."""
-        return self._store.closed
-
-    async def close(self, flush: bool = True) -> None:
-        """Close. Everything appended is durable afterwards, and whoever waits is told. Idempotent.
-
-        Args: flush: also move it into the shards, so that the next open has nothing to replay.
-        Cost: syncing, flushing and closing files are left to a thread of their own.
-        """
-        lines, self._lines = self._lines, {}
-        for line in lines.values():
-            line.forbid()
-        try:
-            await asyncio.shield(asyncio.to_thread(partial(self._store.close, flush=flush)))
-        finally:
-            for loop, line in lines.items():
-                with contextlib.suppress(RuntimeError):  # a closed loop has nobody to tell
-                    loop.call_soon_threadsafe(line.retire)
 
     async def __aenter__(self) -> Self:
         return self

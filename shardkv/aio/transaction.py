@@ -91,10 +91,13 @@ class Transaction(Inside):
 
     async def __aenter__(self) -> Self:
         with ExitStack() as undo:
-            undo.callback(self._work.end)
-            await self._line.read(self._work.begin)
+            await self._line.read(self._begin, undo)
             undo.pop_all()
         return self
+
+    def _begin(self, undo: ExitStack) -> None:
+        self._work.begin()
+        undo.callback(self._work.end)
 
     async def __aexit__(
         self,

@@ -116,6 +116,22 @@ def test_transactions_of_one_task_do_not_nest_and_belong_to_it(run: Run[Any], pa
     run(main())
 
 
+def test_who_enters_a_transaction_again_does_not_end_it(run: Run[Any], path: Path) -> None:
+    """Another task's try, refused, took the cut away from the one that was at work."""
+
+    async def main() -> None:
+        async with shardkv.aio.open(path, shards=1) as store:
+            async with store.transaction() as t:
+                t.put(b"a", b"1")
+                for again in (t.__aenter__(), asyncio.create_task(t.__aenter__())):
+                    with pytest.raises(shardkv.ClosedError, match="begin a new one"):
+                        await again
+                t.put(b"b", b"2")
+            assert await store.get_many([b"a", b"b"]) == {b"a": b"1", b"b": b"2"}
+
+    run(main())
+
+
 def test_a_transaction_spans_namespaces(run: Run[Any], path: Path) -> None:
     async def main() -> None:
         async with shardkv.aio.open(path, shards=2) as store:
