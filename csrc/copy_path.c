@@ -162,7 +162,10 @@ skv_code skv_copy_shard_put(skv_copy_target *to, skv_copy_shard *shard, skv_erro
 skv_code skv_copy_shard_finish(skv_copy_target *to, skv_copy_shard *shard, skv_error *err)
 {
     uint64_t file_bytes;
-    skv_code code = skv_shard_give(shard->to, to->store_id, shard->applied_seqno, err);
+    skv_code code;
+    do
+        code = skv_shard_give(shard->to, to->store_id, shard->applied_seqno, err);
+    while (code == SKV_BUSY && (code = skv_shard_grow(shard->to, err)) == SKV_OK);
     if (code == SKV_OK)
         code = sync_folder(to, shard->number, err);
     file_bytes = skv_shard_measure(shard->to).file_bytes;

@@ -110,7 +110,7 @@ class ScrubStats:
 
 @dataclass(frozen=True, slots=True)
 class Stats:
-    """A store at one moment.
+    """A store, counter by counter; see `Store.stats`.
 
     Attributes:
         seqno: newest appended record.

@@ -32,7 +32,7 @@ class Upkeep(Opened):
         self._live().flush()
 
     def stats(self) -> Stats:
-        """Return all counters at one moment."""
+        """Return all counters, each as it is when it is read: while others write, sums may be off by what they do."""
         shared = self._shared
         scrub = shared.patrol.status() if shared.patrol else None
         return replace(self._live().stats(), peers=shared.peers.status(), scrub=scrub)

@@ -26,9 +26,10 @@ class Looking(Handle):
     def stats(self) -> Stats:
         """Read all counters."""
         ws, c = self.take(), ffi.new("skv_stats *")
+        # Before the seqno: no shard may seem to have applied what was not appended yet.
+        shards = tuple(self._shard_stats(i, ws) for i in range(lib.skv_shards(self.handle)))
         if lib.skv_stats_read(self.handle, c, ws.c) != 0:
             raise error_from(ws.c.error)
-        shards = tuple(self._shard_stats(i, ws) for i in range(lib.skv_shards(self.handle)))
         snapshots = self._snapshot_stats(c.snapshots + 16, ws)
         self.give(ws)
         log = LogStats(

@@ -113,3 +113,14 @@ print("well")
 def test_a_map_grows_while_others_ask_for_its_size(tmp_path: Path) -> None:
     """They looked into the map at the moment when it was moved."""
     assert answer_of(LOOKS, tmp_path / "store") == "well"
+
+
+def test_a_map_that_the_last_word_of_a_copy_does_not_fit_in_grows(tmp_path: Path) -> None:
+    """A backup was refused when its shard filled the map to within a page or two."""
+    with shardkv.open(tmp_path / "store", shards=1, map_bytes=65536) as store:
+        for number in range(30):
+            store.put(b"%03d" % number, bytes(3000))
+            store.flush()
+            store.backup(tmp_path / f"copy-{number}")
+            with shardkv.open(tmp_path / f"copy-{number}") as copy:
+                assert dict(copy.items()) == dict(store.items())

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 import shardkv
+from shardkv._native.crossing import Workspace
+from shardkv._native.looking import Looking
 
 COUNT = 500
 
@@ -149,3 +151,19 @@ def test_every_key_has_one_shard_that_stays(written: shardkv.Store, tmp_path: Pa
     assert set(before.values()) == {0, 1, 2}
     written.flush()
     assert before == {key: written.shard_of(key) for key in before}
+
+
+def test_no_shard_seems_to_be_ahead_of_the_log(
+    store: shardkv.Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The seqno was read before the shards: a flush in between made them newer than everything."""
+    look = Looking._shard_stats
+
+    def write_first(engine: Looking, shard: int, ws: Workspace) -> shardkv.ShardStats:
+        store.put(b"%d" % shard, b"")
+        store.flush()
+        return look(engine, shard, ws)
+
+    monkeypatch.setattr(Looking, "_shard_stats", write_first)
+    stats = store.stats()
+    assert max(shard.applied_seqno for shard in stats.shards) <= stats.seqno
