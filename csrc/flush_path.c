@@ -122,10 +122,11 @@ static skv_code sort_sealed(skv_parts *parts, skv_lane *lane, skv_run **out, skv
     return skv_fail(err, SKV_NO_MEMORY, "out of memory: cannot sort %llu records for a flush", (unsigned long long)keys);
 }
 
-/* Somebody counts keys: learn which of the sealed ones are in the shard already, before the first unit goes in. */
+/* Somebody counts keys: learn which of the sealed ones are in the shard already, before the first unit goes in. Where damage
+ * keeps that from being known, who counts waits for the end of the flush. */
 static skv_code begin_applying(skv_lane *lane, skv_error *err)
 {
-    skv_lane_below below = {.lane = lane};
+    skv_lane_below below = {.lane = lane, .err = err};
     uint64_t left = 1;
     skv_code code = skv_shard_read_begin(lane->shard, &below.txn, err);
     while (code == SKV_OK && left) {
@@ -134,6 +135,10 @@ static skv_code begin_applying(skv_lane *lane, skv_error *err)
             code = skv_index_resolve(lane->sealed, RESOLVE_AT_ONCE, (skv_index_below){skv_lane_is_below, &below}, &left);
         else
             left = 0;
+        if (code == SKV_CORRUPT) {
+            code = SKV_OK;
+            left = 0;
+        }
         if (code == SKV_OK && !left)
             lane->applying = true;
         skv_unlock(&lane->lock);

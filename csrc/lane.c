@@ -180,7 +180,7 @@ bool skv_lane_is_below(void *context, skv_key key, skv_code *code)
     skv_record record;
     if (below->under && skv_index_find(below->under, key, UINT64_MAX, &position, &record))
         return !skv_record_deletes(&record);
-    *code = skv_shard_get(below->lane->shard, below->txn, key.bytes, &record, NULL);
+    *code = skv_shard_has(below->lane->shard, below->txn, key.bytes, below->err);
     if (*code == SKV_NOT_FOUND) {
         *code = SKV_OK;
         return false;

@@ -84,6 +84,7 @@ typedef struct {
     skv_lane *lane;
     skv_index *under;
     skv_shard_txn *txn;
+    skv_error *err;
 } skv_lane_below;
 bool skv_lane_is_below(void *context, skv_key key, skv_code *code);
 

@@ -149,7 +149,7 @@ static skv_code count_base(skv_lane *lane, skv_lane_below *below, uint64_t most,
 /* Keys of one lane, resolving at most `most` entries. Under the lane's lock: the sum is of one moment. */
 static skv_code count_lane(skv_lane *lane, uint64_t most, uint64_t *keys, uint64_t *left, skv_error *err)
 {
-    skv_lane_below below = {.lane = lane};
+    skv_lane_below below = {.lane = lane, .err = err};
     uint64_t base_left = 0;
     skv_code code = skv_shard_read_begin(lane->shard, &below.txn, err);
     if (code != SKV_OK)
@@ -162,7 +162,7 @@ static skv_code count_lane(skv_lane *lane, uint64_t most, uint64_t *keys, uint64
     *keys += (uint64_t)skv_index_delta(lane->active);
     *left += base_left;
     skv_shard_read_end(lane->shard, below.txn);
-    return code == SKV_OK ? SKV_OK : skv_fail(err, code, "cannot count the keys of %s", skv_shard_name(lane->shard));
+    return code;
 }
 
 static skv_code count_all(skv_parts *parts, uint64_t most, uint64_t *keys, uint64_t *left, skv_error *err)

@@ -34,8 +34,11 @@ void skv_shard_free(skv_shard *shard);
 /* A read transaction: the shard as it is now. owned: skv_shard_read_end. IO, NO_MEMORY, FULL (no reader slot). */
 skv_code skv_shard_read_begin(skv_shard *shard, skv_shard_txn **out, skv_error *err);
 void skv_shard_read_end(skv_shard *shard, skv_shard_txn *txn);
-/* The record of a key, verified; borrowed until the transaction ends. OK, NOT_FOUND, CORRUPT, IO. */
+/* The record of a key, verified; borrowed until the transaction ends. OK, NOT_FOUND, IO. CORRUPT: the record is damaged; or
+ * there is none, but one of those that should stand around it is, and it may have been the key's. */
 skv_code skv_shard_get(skv_shard *shard, skv_shard_txn *txn, skv_slice key, skv_record *out, skv_error *err);
+/* Is there one? Likewise, but what is found is not verified. */
+skv_code skv_shard_has(skv_shard *shard, skv_shard_txn *txn, skv_slice key, skv_error *err);
 /* Of a set of records: the sum of their digests, and how many there are. */
 typedef struct {
     uint64_t digest;

@@ -105,15 +105,27 @@ static skv_code read_record(skv_shard *shard, skv_slice key, const MDB_val *stor
                        key.bytes, (unsigned long long)skv_key_hash(key.data, key.bytes));
 }
 
+/* What stands beside a search's end is what led it there. Long values would take longer than the search. */
+static skv_code trust_neighbour(skv_shard *shard, int found, const MDB_val *key, const MDB_val *stored, skv_error *err)
+{
+    skv_record ignored;
+    if (found != 0 || key->mv_size > SKV_KEY_BYTES_MAX || stored->mv_size > SKV_PAGE_BYTES)
+        return SKV_OK;
+    return read_record(shard, skv_slice_of(key), stored, &ignored, err);
+}
+
 /* Stand at the last record below `key`. LMDB's pages have no checksums, and a damaged one can lead to the wrong leaf, where
  * keys seem to be absent. Leaves know their neighbours, so a search that was led astray does not end between a record below
- * the key and one that is not. OK, NOT_FOUND: there is none below, CORRUPT. *exact: the key itself comes next. */
+ * the key and one that is not; and one that a key inside the leaf led astray ends beside that. OK, NOT_FOUND: there is none
+ * below, CORRUPT. *exact: the key itself comes next. */
 static skv_code stand_before(skv_shard *shard, MDB_cursor *cursor, skv_slice key, bool *exact, skv_error *err)
 {
     MDB_val above = skv_val_of(key), below, stored;
     int before, order = 1, found = shard->lmdb->cursor_get(cursor, &above, &stored, MDB_SET_RANGE);
+    skv_code code;
     if (found != 0 && found != MDB_NOTFOUND)
         return skv_shard_fail(shard, found, "search", err);
+    code = trust_neighbour(shard, found, &above, &stored, err);
     if (found == 0)
         order = skv_key_compare(skv_slice_of(&above), key);
     before = shard->lmdb->cursor_get(cursor, &below, &stored, found == 0 ? MDB_PREV : MDB_LAST);
@@ -121,8 +133,10 @@ static skv_code stand_before(skv_shard *shard, MDB_cursor *cursor, skv_slice key
         return skv_shard_fail(shard, before, "search", err);
     if (order < 0 || (before == 0 && skv_key_compare(skv_slice_of(&below), key) >= 0))
         return skv_fail_at(err, SKV_CORRUPT, shard->name, 0, 0, "a page is damaged: it leads to the wrong keys");
+    if (code == SKV_OK)
+        code = trust_neighbour(shard, before, &below, &stored, err);
     *exact = order == 0;
-    return before == 0 ? SKV_OK : SKV_NOT_FOUND;
+    return code == SKV_OK && before != 0 ? SKV_NOT_FOUND : code;
 }
 
 static skv_code prove_absent(skv_shard *shard, skv_shard_txn *txn, skv_slice key, skv_error *err)
@@ -146,6 +160,15 @@ skv_code skv_shard_get(skv_shard *shard, skv_shard_txn *txn, skv_slice key, skv_
     if (rc == MDB_NOTFOUND)
         return prove_absent(shard, txn, key, err);
     return rc == 0 ? read_record(shard, key, &stored, out, err) : skv_shard_fail(shard, rc, "read", err);
+}
+
+skv_code skv_shard_has(skv_shard *shard, skv_shard_txn *txn, skv_slice key, skv_error *err)
+{
+    MDB_val wanted = skv_val_of(key), stored;
+    int rc = shard->lmdb->get(txn->inner, shard->dbi, &wanted, &stored);
+    if (rc == MDB_NOTFOUND)
+        return prove_absent(shard, txn, key, err);
+    return rc == 0 ? SKV_OK : skv_shard_fail(shard, rc, "read", err);
 }
 
 skv_code skv_shard_sum_of(skv_shard *shard, skv_shard_txn *txn, skv_shard_sum *out, skv_error *err)
