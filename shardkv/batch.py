@@ -13,7 +13,13 @@ from shardkv.expiry import Ttl, ttl_ms
 class Batch:
     """Collect writes; they are applied as one when the `with` block ends, or not at all when it raises.
 
-    Later writes to a key replace earlier ones of the same batch. At most 32 MiB of keys and values.
+    Later writes to a key replace earlier ones of the same batch. At most 32 MiB of keys and values. The end of the
+    block waits and raises as `Store.put` does.
+
+    Attributes:
+        seqno: of its last write, once it is applied; None before, and of an empty one.
+
+    Threads: one at a time.
     """
 
     def __init__(self, engine: Engine, ack: int, timeout: float) -> None:

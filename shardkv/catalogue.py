@@ -16,7 +16,7 @@ import msgpack
 from shardkv._native import RESERVED
 from shardkv.codecs import codec_named
 from shardkv.coder import ID_BYTES, KEY_BYTES_LEFT, Coder, root_of
-from shardkv.errors import FormatError, FullError, InvalidError, LockOwnerError
+from shardkv.errors import FormatError, FullError, InvalidError, LockOwnerError, ReadOnlyError
 from shardkv.keys import key_codec_named
 from shardkv.scan import prefix_stop
 
@@ -149,6 +149,8 @@ class Catalogue:
             ) from error
 
     def _create(self, inner: Store, coder: Coder) -> Coder:
+        if inner._engine.options.readonly:
+            raise ReadOnlyError(f"there is no namespace {coder.name!r}, and the store is read-only")
         told = {"id": coder.number, "codec": coder.codec, "key_codec": coder.key_codec}
         with inner.batch() as batch:
             batch.put(name_key(coder.name), msgpack.packb(told))

@@ -82,7 +82,7 @@ class ConflictError(Error):
 
 
 class LockTimeoutError(Error, TimeoutError):
-    """A key lock could not be had in time."""
+    """A key lock, or a lease, could not be had in time."""
 
 
 class LockOwnerError(Error, RuntimeError):
@@ -113,7 +113,7 @@ class PoisonedError(Error):
 
 
 class AckError(Error):
-    """The write is durable here, but the ack level that was asked for was not reached."""
+    """The ack level that was asked for was not reached. A write is durable here all the same."""
 
 
 class FencedError(Error):

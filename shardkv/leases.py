@@ -165,8 +165,7 @@ class Leasing(Opened):
         if ttl is None:
             raise TypeError("a lease needs a ttl: it has to end when its holder dies")
         lifetime = ttl_ms(ttl)
-        wait_s = None if timeout is None else check_timeout(timeout, "timeout")
-        deadline = None if wait_s is None else time.monotonic() + wait_s
+        deadline = None if timeout is None else time.monotonic() + check_timeout(timeout, "timeout")
         returns = self._shared.returns
         while True:
             seen = returns.count
@@ -177,7 +176,7 @@ class Leasing(Opened):
             left = SLICE_S if deadline is None else deadline - time.monotonic()
             if left <= 0:
                 raise LockTimeoutError(
-                    f"the lease {name!r} was not free for {wait_s} s; its holder has it for {holder_s:g} s"
+                    f"somebody else has the lease {name!r}, for another {holder_s:g} s unless it is released"
                 )
             returns.wait(seen, min(left, SLICE_S, holder_s))
 

@@ -56,7 +56,7 @@ class OrderedMapping(MutableMapping[K, V]):
         """Delete the first key and return it with what it held. Atomic: each pair goes to one caller.
 
         Raises: KeyError when there is none; as pop.
-        Cost: a scan of one row and a pop.
+        Cost: a scan of one row, from the front, and a pop.
         """
         gone: Any = object()
         while keys := list(self.scan(limit=1, values=False)):
@@ -123,7 +123,7 @@ class BytesMapping(OrderedMapping[bytes, bytes], ExpiringKeys):
             self.put_many(*args)
 
     def clear(self) -> None:
-        """Delete every key."""
+        """Delete every key, a block at a time; values are not read, and namespaces stay. Not atomic."""
         self.delete_many(self)
         if len(self):  # what has expired counts until it is removed
             self.purge_expired()

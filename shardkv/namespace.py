@@ -211,13 +211,15 @@ class Namespaces(InnerStore):
             name: 1..200 characters, no control characters.
             codec: of values: "msgpack", "bytes", "json", or "pickle".
             key_codec: of keys: "auto" (str, int, bytes and tuples of them), "tuple", "str", "int" or "bytes".
-        Raises: InvalidError when it was made with other codecs; TypeError; ReadOnlyError; ClosedError.
+        Raises: InvalidError when it was made with other codecs; TypeError; ReadOnlyError (there is none, and none is
+            made); ClosedError.
+        Cost: the first time a read, or a synced batch that makes it.
         """
         coder = self._shared.catalogue.open(self._inner(), name, codec, key_codec)
         return Namespace(self, coder)
 
     def namespaces(self) -> list[str]:
-        """Return the names of all namespaces, in order."""
+        """Return the names of all namespaces, in order. Raises: as scan."""
         return self._shared.catalogue.names(self._inner())
 
     def drop_namespace(self, name: str) -> bool:
@@ -225,5 +227,8 @@ class Namespaces(InnerStore):
 
         It is gone at once, and whoever still uses it gets ClosedError. Its keys are deleted a block at a time; if that
         is interrupted, the next opening goes on with it.
+
+        Raises: TypeError, InvalidError (name); as put: it is dropped all the same when that was written.
+        Cost: a write and a scan of its keys; as delete_many.
         """
         return self._shared.catalogue.drop(self._inner(), name)

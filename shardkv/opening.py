@@ -66,8 +66,9 @@ def open(
             remembers them: a later open need not name them, and one that names others adds these.
     Returns: a Store. The same directory opened twice in one process shares one engine.
     Raises: LockedError (another process has it), FormatError, CorruptionError, InvalidError, FullError, DiskError;
-        ReadOnlyError (other settings than those of the store, with readonly); FencedError (it is a peer, or a
-        peer was promoted); AckError (fewer than a quorum of the family can be read, with ack "quorum" or "all").
+        OutOfMemoryError (no memory, or no thread); ReadOnlyError (other settings than those of the store, with
+        readonly); FencedError (it is a peer, or a peer was promoted); AckError (fewer than a quorum of the family can
+        be read, with ack "quorum" or "all").
     Cost: replays what was not flushed: about a second per GB of log.
     """
     options = check_options(

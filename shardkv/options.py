@@ -66,6 +66,7 @@ class Options:
         map_bytes: first size of a shard's memory map; it grows by itself.
         lock_stripes: number of key locks in this process, 1..1048576.
         scrub_bytes_per_s: pace of the scrub in the background; 0: it is off.
+        quarantined: open it although records are lost.
         following: it is a peer in the hands of its primary.
     """
 
@@ -86,13 +87,8 @@ class Options:
 
     def without_settings(self) -> Options:
         """Return these options for a store that shall keep the settings it has."""
-        return replace(
-            self,
-            max_writes_per_s=None,
-            max_bytes_per_s=None,
-            retain_log_bytes=None,
-            unflushed_bytes=None,
-        )
+        stored: dict[str, Any] = dict.fromkeys(SETTINGS)
+        return replace(self, **stored)
 
     def contradictions(self, other: Options) -> list[str]:
         """Name the fields that are set in both and differ."""

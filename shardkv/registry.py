@@ -138,12 +138,17 @@ def place_of(path: str) -> Place:
 
 def shutdown(shared: Shared) -> None:
     """Stop the engine, join its threads, release its files. Everything appended is synced first."""
-    engine, peers, patrol = shared.engine, shared.peers, shared.patrol
+    engine, peers, workers = shared.engine, shared.peers, shared.workers
+    patrols = [shared.patrol] if shared.patrol else []
     # Each is taken whatever another raised; twice where the next needs it, since Ctrl-C may come as it is called.
-    order = [peers.drain, peers.stop, engine.stop, engine.stop, peers.join]
-    order += [shared.workers.join, shared.workers.join, engine.close, engine.close]
-    if patrol:
-        order = [patrol.stop, *order[:4], patrol.join, *order[4:]]
+    order = [
+        *(patrol.stop for patrol in patrols),
+        *(peers.drain, peers.stop),
+        *(engine.stop, engine.stop),
+        *(patrol.join for patrol in patrols),
+        *(peers.join, workers.join, workers.join),
+        *(engine.close, engine.close),
+    ]
     steps = contextlib.ExitStack()
     for step in reversed(order):
         steps.callback(step)

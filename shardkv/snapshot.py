@@ -22,6 +22,9 @@ def lookup_many(engine: Engine, snapshot: Any, keys: Iterable[bytes]) -> dict[by
 class Snapshot(Closing):
     """What the store held when `Store.snapshot()` was called. Close it: an old one keeps disk space.
 
+    Attributes:
+        seqno: the newest record that it shows.
+
     Threads: any; calls on one snapshot take turns.
     """
 

@@ -39,7 +39,16 @@ class LogStats:
 
 @dataclass(frozen=True, slots=True)
 class ShardStats:
-    """One shard: what is in it, what waits for it, and its flushes since the store was opened."""
+    """One shard: what is in it, what waits for it, and its flushes since the store was opened.
+
+    Attributes:
+        records: in the shard; what is not flushed yet may replace some, delete some, and add more.
+        file_bytes: size of its LMDB file.
+        unflushed_bytes, unflushed_records: what waits in the log for its next flush; distinct keys.
+        flushes, flushed_records: completed flushes, and the records that they moved.
+        flush_s: seconds that these took, in sum.
+        applied_seqno: it holds every record of its keys up to this one.
+    """
 
     records: int
     file_bytes: int
@@ -53,7 +62,12 @@ class ShardStats:
 
 @dataclass(frozen=True, slots=True)
 class SnapshotStats:
-    """One live snapshot or scan; an old one keeps log segments and pages from being used again."""
+    """One live snapshot or scan; an old one keeps log segments and pages from being used again.
+
+    Attributes:
+        seqno: the newest record that it shows.
+        age_s: seconds since it was taken.
+    """
 
     seqno: int
     age_s: float

@@ -52,6 +52,9 @@ class Store(
 ):
     """An open store, made by `shardkv.open`. Keys have 1..500 bytes, values 0..32 MiB. A forked child opens its own.
 
+    Attributes:
+        path: of its directory, absolute.
+
     Threads: every method may be called from any thread.
     """
 
@@ -77,6 +80,7 @@ class Store(
         """Delete many keys; return how many were there. Each by itself is atomic.
 
         Raises: as put; a TypeError names the item.
+        Cost: one crossing into C and one sync for each 8,192 keys; values are not read.
         """
         return bulk.delete_many(self._live(), keys, self._level(ack), self._timeout)
 
@@ -105,6 +109,7 @@ class Store(
     def get_many(self, keys: Iterable[bytes]) -> dict[bytes, bytes]:
         """Return the keys that are present, with their values. Not a snapshot: each is read by itself.
 
+        Raises, Durability: as get.
         Cost: one crossing into C for all keys.
         """
         return lookup_many(self._live(), NO_SNAPSHOT, keys)
@@ -130,7 +135,9 @@ class Store(
         Returns: an iterator over the store as it is now, whatever is written meanwhile.
         Raises: as get; InvalidError when two threads take rows from it at once. A scan without bounds also proves that
             no record of a shard is missing.
-        Cost: rows come in blocks; an open iterator keeps disk space like a snapshot.
+        Cost: rows come in blocks; an open iterator keeps disk space like a snapshot. What was deleted and is not
+            flushed yet is stepped over, a microsecond a key: who takes rows from the front, as from a queue, goes on
+            with `start` at the last one.
         """
         return rows(
             self._live(),

@@ -55,17 +55,22 @@ def check(path: str, pages: bool, repair: bool, peers: tuple[str, ...], as_json:
     """
     with bar("checking") as progress:
         report = shardkv.check(path, peers=peers, repair=repair, pages=pages, progress=progress)
+    say_findings(report, f"{report.parts} parts", as_json)
+    if report.repaired and not as_json:
+        say_repair(path, report.repaired)
+    sys.exit(0 if report.ok else DAMAGED)
+
+
+def say_findings(
+    report: shardkv.CheckReport | shardkv.ScrubReport, read: str, as_json: bool
+) -> None:
+    """Print what was found in what was read."""
     if as_json:
         say_json({**dataclasses.asdict(report), "ok": report.ok})
-    else:
-        for finding in report.findings:
-            click.echo(str(finding))
-        click.echo(
-            f"{len(report.findings)} findings in {report.parts} parts, {report.seconds:.1f} s"
-        )
-        if report.repaired:
-            say_repair(path, report.repaired)
-    sys.exit(0 if report.ok else DAMAGED)
+        return
+    for finding in report.findings:
+        click.echo(str(finding))
+    click.echo(f"{len(report.findings)} findings in {read}, {report.seconds:.1f} s")
 
 
 def say_repair(path: str, done: shardkv.Repair) -> None:
@@ -85,14 +90,7 @@ def say_repair(path: str, done: shardkv.Repair) -> None:
 def scrub(path: str, bytes_per_s: int | None, as_json: bool) -> None:
     """Verify the shards of the store at PATH, which may be open, here or in another process. The log is left to it."""
     report = shardkv.scrubbing.scrub_shards(path, bytes_per_s=bytes_per_s or 0)
-    if as_json:
-        say_json({**dataclasses.asdict(report), "ok": report.ok})
-    else:
-        for finding in report.findings:
-            click.echo(str(finding))
-        click.echo(
-            f"{len(report.findings)} findings in {report.bytes} bytes, {report.seconds:.1f} s"
-        )
+    say_findings(report, f"{report.bytes} bytes", as_json)
     sys.exit(0 if report.ok else DAMAGED)
 
 

@@ -32,11 +32,15 @@ class Upkeep(Opened):
         self._live().flush()
 
     def stats(self) -> Stats:
-        """Return all counters, each as it is when it is read: while others write, sums may be off by what they do."""
+        """Return all counters, each as it is when it is read: while others write, sums may be off by what they do.
+
+        Raises: ClosedError.
+        Cost: microseconds a shard.
+        """
         shared = self._shared
         scrub = shared.patrol.status() if shared.patrol else None
         return replace(self._live().stats(), peers=shared.peers.status(), scrub=scrub)
 
     def shard_of(self, key: bytes) -> int:
-        """Return the number of the shard that `key` belongs to."""
+        """Return the number, from 0 on, of the shard that `key` belongs to, there or not. Raises: as get."""
         return self._live().shard_of(as_bytes(key, "key"))

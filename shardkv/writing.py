@@ -33,11 +33,15 @@ class WritingKeys(AtomicKeys):
         """Store `value` under `key` and return the write's sequence number, the key's new version.
 
         Args:
+            key: 1..500 bytes, the first four not all 0xff.
+            value: 0..32 MiB. Both may be anything bytes-like; str is a TypeError.
             ttl: seconds that the record lives; None: for ever.
             if_version: store only if the key has this version; 0: only if it is absent.
-        Raises: TypeError; InvalidError (empty key, ttl); KeyTooLongError; ValueTooLargeError; OverloadedError;
-            FullError; PoisonedError; ClosedError. Only after PoisonedError, or Ctrl-C, is the outcome unknown.
-            ConflictError: the key has another version, `version` of the error; nothing was written.
+            ack: what to wait for, as in `shardkv.open`; None: what the store was opened with.
+        Raises: TypeError; InvalidError (key, ttl, ack); KeyTooLongError; ValueTooLargeError; ReadOnlyError;
+            OverloadedError; FullError; ClosedError; ConflictError (the key has another version, `version` of the
+            error): nothing was written. AckError: it is durable here, and which peers lack it. Only after
+            PoisonedError, or Ctrl-C, is the outcome unknown.
         Durability: as `ack` says, once this returns.
         Cost: one shared sync for each group of waiting writers.
         """

@@ -6,7 +6,7 @@ import contextlib
 import copy
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Self
 
 from shardkv._core import ffi, lib
@@ -94,10 +94,7 @@ class Handle:
 
         Raises: InvalidError, ReadOnlyError, FullError, DiskError, ClosedError.
         """
-        ws = self.take()
-        if lib.skv_configure(self.handle, ffi.new("skv_settings *", as_settings(given)), ws.c) != 0:
-            raise error_from(ws.c.error)
-        self.give(ws)
+        self.ask(lib.skv_configure, self.handle, ffi.new("skv_settings *", as_settings(given)))
         self.options = self._in_force()
 
     def settings(self) -> Settings:
@@ -119,6 +116,15 @@ class Handle:
             if ws.c.capacity != ws.capacity:
                 ws.refresh()
             self._idle.append(ws)
+
+    def ask(self, call: Callable[..., int], *args: Any) -> int:
+        """Make a call that leaves nothing in its workspace but an error; return its answer. Raises: that error."""
+        ws = self.take()
+        answer = call(*args, ws.c)
+        if answer < 0:
+            raise error_from(ws.c.error)
+        self.give(ws)
+        return answer
 
     def wait(self, seqno: int, timeout: float | None = None) -> bool:
         """Wait until seqno is durable; False when the time is over. Ctrl-C ends it."""
@@ -165,24 +171,15 @@ class Handle:
 
     def shift_clock(self, shift_ms: int) -> None:
         """For tests: take the machine's clock to be so far from what it says."""
-        ws = self.take()
-        if lib.skv_clock_set_shift(self.handle, shift_ms, ws.c) != 0:
-            raise error_from(ws.c.error)
-        self.give(ws)
+        self.ask(lib.skv_clock_set_shift, self.handle, shift_ms)
 
     def suspect(self, shard: int, below_seqno: int) -> None:
         """From now on reads of a shard that find nothing, or what is older, raise CorruptionError."""
-        ws = self.take()
-        if lib.skv_suspect(self.handle, shard, below_seqno, ws.c) != 0:
-            raise error_from(ws.c.error)
-        self.give(ws)
+        self.ask(lib.skv_suspect, self.handle, shard, below_seqno)
 
     def forget_guests(self) -> None:
         """Let go of what a process held that was ended while it scrubbed."""
-        ws = self.take()
-        if lib.skv_forget_guests(self.handle, ws.c) != 0:
-            raise error_from(ws.c.error)
-        self.give(ws)
+        self.ask(lib.skv_forget_guests, self.handle)
 
     def stop(self) -> None:
         """Refuse new calls, let those under way leave, sync, tell the loops to return."""

@@ -16,12 +16,7 @@ class Looking(Handle):
 
     def shard_of(self, key: bytes) -> int:
         """Return the number of the shard that a key belongs to."""
-        ws = self.take()
-        shard = int(lib.skv_shard_of(self.handle, key, len(key), ws.c))
-        if shard < 0:
-            raise error_from(ws.c.error)
-        self.give(ws)
-        return shard
+        return self.ask(lib.skv_shard_of, self.handle, key, len(key))
 
     def stats(self) -> Stats:
         """Read all counters."""
@@ -64,11 +59,9 @@ class Looking(Handle):
 
         Raises: CorruptionError, ClosedError.
         """
-        ws, shards = self.take(), int(lib.skv_shards(self.handle))
+        shards = int(lib.skv_shards(self.handle))
         c = ffi.new("skv_shard_total[]", shards)
-        if lib.skv_snapshot_totals(self.handle, snapshot, blob, len(blob), c, ws.c) != 0:
-            raise error_from(ws.c.error)
-        self.give(ws)
+        self.ask(lib.skv_snapshot_totals, self.handle, snapshot, blob, len(blob), c)
         return [(c[i].digest, c[i].count) for i in range(shards)]
 
     def _shard_stats(self, shard: int, ws: Workspace) -> ShardStats:

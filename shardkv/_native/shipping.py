@@ -79,19 +79,11 @@ class Shipping(Handle):
 
     def save_lineage(self, blob: bytes) -> None:
         """Store it. Raises: InvalidError (too long), FullError, DiskError, ClosedError, ReadOnlyError."""
-        ws = self.take()
-        if lib.skv_lineage_save(self.handle, blob, len(blob), ws.c) != 0:
-            raise error_from(ws.c.error)
-        self.give(ws)
+        self.ask(lib.skv_lineage_save, self.handle, blob, len(blob))
 
     def add_peer(self, name: str) -> int:
         """Count a peer from now on; return its place. Raises: FullError, InvalidError, ClosedError."""
-        ws = self.take()
-        place = int(lib.skv_peer_add(self.handle, os.fsencode(name), ws.c))
-        if place < 0:
-            raise error_from(ws.c.error)
-        self.give(ws)
-        return place
+        return self.ask(lib.skv_peer_add, self.handle, os.fsencode(name))
 
     def remove_peer(self, place: int) -> None:
         """Count it no more, whoever may still ship to it."""
@@ -113,10 +105,7 @@ class Shipping(Handle):
 
     def ship_back(self, peer: Handle) -> None:
         """Take over what a peer has beyond the newest record here; before anybody writes."""
-        ws = self.take()
-        if lib.skv_ship_back(self.handle, peer.handle, ws.c) != 0:
-            raise error_from(ws.c.error)
-        self.give(ws)
+        self.ask(lib.skv_ship_back, self.handle, peer.handle)
 
 
 class Ship:

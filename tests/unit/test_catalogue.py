@@ -219,7 +219,7 @@ def test_a_readonly_store_shows_namespaces_and_makes_none(tmp_path: Path) -> Non
     with shardkv.open(tmp_path / "store", readonly=True) as store:
         assert store.namespaces() == ["x"]
         assert dict(store.namespace("x")) == {"a": 1}
-        with pytest.raises(shardkv.ReadOnlyError):
+        with pytest.raises(shardkv.ReadOnlyError, match="no namespace"):
             store.namespace("y")
         with pytest.raises(shardkv.ReadOnlyError):
             store.namespace("x").put("b", 1)

@@ -22,7 +22,7 @@ def test_a_lease_has_one_holder_and_a_token_that_grows(store: shardkv.Store) -> 
     with store.lease("job", 30) as lease:
         assert (lease.name, lease.token) == ("job", 1)
         assert lease.held()
-        with pytest.raises(shardkv.LockTimeoutError, match=r"'job' was not free for 0\.0 s"):
+        with pytest.raises(shardkv.LockTimeoutError, match=r"somebody else has the lease 'job'"):
             store.lease("job", 30)
         assert store.lease("other", 30).token == 1
     assert not lease.held()
@@ -180,7 +180,7 @@ def test_who_waits_gets_it_when_it_expires(
 
 def test_who_waits_in_vain_is_told(store: shardkv.Store) -> None:
     store.lease("job", 3600)
-    with pytest.raises(shardkv.LockTimeoutError, match=r"not free for 0\.05 s; its holder has it"):
+    with pytest.raises(shardkv.LockTimeoutError, match=r"for another 3[0-9.]+ s"):
         store.lease("job", 1, timeout=0.05)
 
 
