@@ -266,8 +266,9 @@ skv_code skv_copy_find_cut(skv_log *log, skv_copy_range *range, skv_error *err)
 /* -- one record ----------------------------------------------------------------------------------------------------- */
 
 typedef struct {
+    skv_log_cursor *cursor;
     bool found;
-    uint64_t proof;
+    skv_copy_proof proof;
 } looking;
 
 static skv_code take_proof(void *context, const skv_record *record, skv_error *err)
@@ -276,20 +277,21 @@ static skv_code take_proof(void *context, const skv_record *record, skv_error *e
     uint64_t stamp = record->seqno << 8 | record->flags;
     (void)err;
     if (!at->found)
-        at->proof = skv_hash64(record->value.data, record->value.bytes,
-                               skv_hash64(record->key.data, record->key.bytes, stamp) ^ record->expires_ms);
+        at->proof = (skv_copy_proof){
+            skv_hash64(record->value.data, record->value.bytes,
+                       skv_hash64(record->key.data, record->key.bytes, stamp) ^ record->expires_ms),
+            skv_log_cursor_rest(at->cursor).checksum};
     at->found = true;
     return SKV_OK;
 }
 
-skv_code skv_copy_proof(skv_log *log, uint64_t seqno, uint64_t *out, skv_error *err)
+skv_code skv_copy_prove(skv_log *log, uint64_t seqno, skv_copy_proof *out, skv_error *err)
 {
     looking at = {0};
-    skv_log_cursor *cursor;
-    skv_code code = skv_log_cursor_create(log, seqno, &cursor, err);
+    skv_code code = skv_log_cursor_create(log, seqno, &at.cursor, err);
     while (code == SKV_OK && !at.found)
-        code = skv_log_read(cursor, 1, take_proof, &at, err);
-    skv_log_cursor_free(cursor);
+        code = skv_log_read(at.cursor, 1, take_proof, &at, err);
+    skv_log_cursor_free(at.cursor);
     *out = at.proof;
     if (at.found)
         return SKV_OK;

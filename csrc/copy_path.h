@@ -78,8 +78,12 @@ skv_code skv_copy_find_cut(skv_log *log, skv_copy_range *range, skv_error *err);
 skv_code skv_copy_log_take(skv_copy_stream *stream, uint64_t bytes, skv_error *err);
 /* AGAIN: there is more; OK: all up to the cut is taken and durable. FULL, IO. */
 skv_code skv_copy_log_put(skv_copy_stream *stream, skv_error *err);
-/* A hash of the whole record with this seqno: by it two logs are known as one that was copied. NOT_FOUND (with err): the log
- * does not hold it, or not any more. */
-skv_code skv_copy_proof(skv_log *log, uint64_t seqno, uint64_t *out, skv_error *err);
+/* By what one record a log is known: its own hash says that another log has the same record; the checksum of its frame, which
+ * covers all frames before, that it has the same history, as long as no open writes the frame again. */
+typedef struct {
+    uint64_t record, frame;
+} skv_copy_proof;
+/* Of the record with this seqno. NOT_FOUND (with err): the log does not hold it, or not any more. */
+skv_code skv_copy_prove(skv_log *log, uint64_t seqno, skv_copy_proof *out, skv_error *err);
 
 #endif

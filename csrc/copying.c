@@ -151,14 +151,14 @@ skv_code skv_copying_set_out(skv_copy *copy, const skv_manifest *from, skv_error
     return code;
 }
 
-/* The record that was the newest when the last shard was finished is there, and the same: the original was not put back to an
- * older state meanwhile, to go on from there. */
+/* The frame that was the newest when the last shard was finished is there: the original has not gone on from an older state. */
 static bool is_proven(skv_copy *copy)
 {
     skv_error ignored;
-    uint64_t proof, seqno = copy->origin.proof_seqno;
+    skv_copy_proof proof;
+    uint64_t seqno = copy->origin.proof_seqno;
     return seqno <= skv_log_durable(copy->log) && skv_keep_pin_back(&copy->store->parts, copy->pin, seqno) &&
-           skv_copy_proof(copy->log, seqno, &proof, &ignored) == SKV_OK && proof == copy->origin.proof;
+           skv_copy_prove(copy->log, seqno, &proof, &ignored) == SKV_OK && proof.frame == copy->origin.proof;
 }
 
 /* NOT_FOUND: the log does not reach back so far. */
@@ -232,8 +232,8 @@ skv_code skv_copying_pin(skv_copy *copy, skv_error *err)
 void skv_copying_have_record(skv_copy *copy, uint64_t seqno)
 {
     skv_error ignored;
-    uint64_t proof;
-    if (seqno && seqno < copy->first_seqno && skv_copy_proof(copy->log, seqno, &proof, &ignored) == SKV_OK)
+    skv_copy_proof proof;
+    if (seqno && seqno < copy->first_seqno && skv_copy_prove(copy->log, seqno, &proof, &ignored) == SKV_OK)
         copy->first_seqno = seqno;
 }
 
@@ -276,9 +276,11 @@ static void note_newest(skv_copy *copy)
  * does not have it, nobody will. */
 static skv_code find_proof(skv_copy *copy, skv_error *err)
 {
+    skv_copy_proof proof;
     uint64_t seqno = skv_log_durable(copy->log);
-    skv_code code = skv_copy_proof(copy->log, seqno, &copy->origin.proof, err);
+    skv_code code = skv_copy_prove(copy->log, seqno, &proof, err);
     copy->origin.proof_seqno = code == SKV_OK ? seqno : 0;
+    copy->origin.proof = proof.frame;
     return code == SKV_NOT_FOUND ? SKV_OK : code;
 }
 

@@ -63,11 +63,11 @@ static bool reaches_back(skv_copy *copy, uint64_t seqno, skv_error *err)
 
 static skv_code is_same(const skv_copy *copy, uint64_t seqno, bool *same, skv_error *err)
 {
-    uint64_t theirs, ours;
-    skv_code code = skv_copy_proof(copy->base->log, seqno, &theirs, err);
+    skv_copy_proof theirs, ours;
+    skv_code code = skv_copy_prove(copy->base->log, seqno, &theirs, err);
     if (code == SKV_OK)
-        code = skv_copy_proof(copy->log, seqno, &ours, err);
-    *same = code == SKV_OK && theirs == ours;
+        code = skv_copy_prove(copy->log, seqno, &ours, err);
+    *same = code == SKV_OK && theirs.record == ours.record;
     return code;
 }
 

@@ -51,7 +51,7 @@ uint64_t skv_log_cursor_next(const skv_log_cursor *cursor)
 
 skv_log_rest skv_log_cursor_rest(const skv_log_cursor *cursor)
 {
-    return (skv_log_rest){cursor->frame_last, (size_t)(cursor->body_end - cursor->offset)};
+    return (skv_log_rest){cursor->frame_last, (size_t)(cursor->body_end - cursor->offset), cursor->previous};
 }
 
 /* -- finding the segment -------------------------------------------------------------------------------------------- */

@@ -23,6 +23,7 @@ skv_code skv_log_read(skv_log_cursor *cursor, size_t bytes, skv_log_take take, v
 typedef struct {
     uint64_t last_seqno;
     size_t bytes;
+    uint64_t checksum; /* of the frame */
 } skv_log_rest;
 skv_log_rest skv_log_cursor_rest(const skv_log_cursor *cursor);
 /* The seqno of the record that the next call begins with. */

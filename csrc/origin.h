@@ -11,7 +11,7 @@ typedef struct {
     uint8_t store_id[SKV_STORE_ID_BYTES]; /* of the copy */
     uint64_t layout;                      /* of both: how keys are spread */
     uint64_t least_seqno;          /* nothing in the copy's shards is newer */
-    uint64_t proof_seqno, proof;   /* a record of the source that is newer than all in the shards so far, and its hash; 0: none */
+    uint64_t proof_seqno, proof;   /* a record of the source that is newer than all in the shards so far, and its frame's checksum; 0: none */
 } skv_origin;
 
 /* Of a copy of the store with this manifest. The rest is the caller's to fill in. */

@@ -340,6 +340,27 @@ def test_an_unfinished_copy_of_a_store_that_was_put_back_is_begun_anew(
         assert rows(dest) == dict(store)
 
 
+def test_an_unfinished_copy_of_a_store_that_was_put_back_is_known_by_more_than_one_record(
+    tmp_path: Path, dest: Path
+) -> None:
+    """It went on to other values, then to the same record: shards of the one were kept for the other."""
+    with shardkv.open(tmp_path / "store", **RETAINING) as store:
+        write(store, 50)
+    shutil.copytree(tmp_path / "store", tmp_path / "older")
+    for path, value in [("store", b"before"), ("older", b"after")]:
+        with shardkv.open(tmp_path / path, **RETAINING) as store:
+            for n in range(20):
+                store.put(b"%d" % n, value)
+            store.put(b"last", b"the same")
+            store.flush()
+            if value == b"before":
+                with pytest.raises(StopError):
+                    store.backup(dest, progress=stop_after(3))
+            else:
+                assert store.backup(dest).kept_shards == 0
+                assert rows(dest) == dict(store)
+
+
 def test_an_unfinished_copy_of_another_store_is_begun_anew(
     store: shardkv.Store, dest: Path, tmp_path: Path
 ) -> None:
