@@ -81,7 +81,7 @@ void skv_copying_free(skv_copy *copy)
     tidy(copy);
     skv_still_free(copy->still);
     skv_still_free(copy->base);
-    skv_os_close(copy->lock_fd);
+    (copy->process == skv_os_process_id() ? skv_home_unlock : skv_os_close)(copy->lock_fd);
     skv_os_close(copy->dir);
     skv_release(copy->path);
     skv_release(copy);
@@ -357,7 +357,7 @@ static skv_code finish(skv_copy *copy, skv_error *err)
     code = skv_os_remove(copy->dir, SKV_COPY_NAME, err);
     if (code == SKV_OK)
         code = skv_os_sync_dir(copy->dir, ".", err);
-    skv_os_close(copy->lock_fd); /* it may be opened now, while this still keeps the original's log for it */
+    skv_home_unlock(copy->lock_fd); /* it may be opened now, while this still keeps the original's log for it */
     copy->lock_fd = -1;
     return code;
 }

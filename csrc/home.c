@@ -37,6 +37,12 @@ skv_code skv_home_lock(int dir, const char *path, int *out, skv_error *err)
     return code;
 }
 
+void skv_home_unlock(int fd)
+{
+    skv_os_unlock(fd);
+    skv_os_close(fd);
+}
+
 skv_code skv_home_lock_still(int dir, const char *path, int *out, skv_error *err)
 {
     skv_code code = skv_os_open(dir, SKV_LOCK_NAME, SKV_OPEN_READ, out, err);

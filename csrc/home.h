@@ -9,9 +9,10 @@
 #define SKV_COPY_NAME "COPYING"
 #define SKV_ORIGIN_NAME "ORIGIN"
 
-/* Hold the directory against other processes, and say so in its lock file. out: descriptor, owned: skv_os_close.
- * LOCKED: err->offset is the holder's process id. */
+/* Hold the directory against other processes, and say so in its lock file. out: descriptor, owned: skv_home_unlock; in a forked
+ * child skv_os_close, for the parent still has it. LOCKED: err->offset is the holder's process id. */
 skv_code skv_home_lock(int dir, const char *path, int *out, skv_error *err);
+void skv_home_unlock(int fd);
 /* The same, with nothing written: for one who only reads. *out -1: there is no lock file, and nobody who holds it. */
 skv_code skv_home_lock_still(int dir, const char *path, int *out, skv_error *err);
 /* "shards/0000" and so on. */

@@ -27,34 +27,36 @@ static uint64_t first_needed(skv_parts *parts)
 }
 
 /* For peers the log is kept while it is not too long: one that is far behind gets a copy. */
-static uint64_t kept_for_peers(skv_parts *parts)
+static bool keeps_for_peers(skv_parts *parts)
 {
     uint64_t bytes, segments, most = PEER_BUDGETS * atomic_load(&parts->pressure.budget_bytes);
     skv_log_extent(parts->log, &bytes, &segments);
-    return bytes > most ? UINT64_MAX : skv_acks_kept(&parts->acks);
+    return bytes <= most;
 }
 
 /* What copies need is retained, not live: however long they take, memory and slots of the log stay free. The first that peers
- * need may still be among it, when a copy has just been handed over to shipping. Under the lock. */
-static void hold_needed(skv_parts *parts, uint64_t kept)
+ * need may still be among it, when a copy has just been handed over to shipping. Returns that one. Under the lock: a peer that asks
+ * for the log before a pin is let go of is seen by whoever no longer sees the pin. */
+static uint64_t hold_needed(skv_parts *parts, bool for_peers)
 {
-    uint64_t oldest = kept;
+    uint64_t kept = for_peers ? skv_acks_kept(&parts->acks) : UINT64_MAX, oldest = kept;
     for (uint32_t i = 0; i < SKV_PINS_MAX; i++)
         if (parts->pins[i] && parts->pins[i] < oldest)
             oldest = parts->pins[i];
     skv_log_hold(parts->log, oldest);
+    return kept;
 }
 
 skv_code skv_keep_pin(skv_parts *parts, uint32_t *pin, uint64_t *seqno, skv_error *err)
 {
-    uint64_t kept = kept_for_peers(parts);
+    bool for_peers = keeps_for_peers(parts);
     uint32_t i = 0;
     skv_log_lock(parts->log);
     while (i < SKV_PINS_MAX && parts->pins[i])
         i++;
     if (i < SKV_PINS_MAX)
         *seqno = parts->pins[i] = first_needed(parts);
-    hold_needed(parts, kept);
+    (void)hold_needed(parts, for_peers);
     skv_log_unlock(parts->log);
     *pin = i;
     return i < SKV_PINS_MAX ? SKV_OK : skv_fail(err, SKV_FULL, "%d copies of the store are under way already", SKV_PINS_MAX);
@@ -62,10 +64,10 @@ skv_code skv_keep_pin(skv_parts *parts, uint32_t *pin, uint64_t *seqno, skv_erro
 
 static void move_pin(skv_parts *parts, uint32_t pin, uint64_t seqno)
 {
-    uint64_t kept = kept_for_peers(parts);
+    bool for_peers = keeps_for_peers(parts);
     skv_log_lock(parts->log);
     parts->pins[pin] = seqno;
-    hold_needed(parts, kept);
+    (void)hold_needed(parts, for_peers);
     skv_log_unlock(parts->log);
 }
 
@@ -99,11 +101,12 @@ void skv_keep_retire(skv_parts *parts)
 
 void skv_keep_retire_rest(skv_parts *parts)
 {
-    uint64_t bound, kept = kept_for_peers(parts), applied_sum = 0;
+    bool for_peers = keeps_for_peers(parts);
+    uint64_t bound, kept, applied_sum = 0;
     skv_log_lock(parts->log);
+    kept = hold_needed(parts, for_peers);
     bound = first_needed(parts);
     bound = kept < bound ? kept : bound;
-    hold_needed(parts, kept);
     for (uint32_t i = 0; i < parts->lane_count; i++)
         applied_sum += skv_shard_applied(parts->lanes[i].shard);
     for (const skv_snapshot *snapshot = parts->snapshots; snapshot; snapshot = snapshot->next)

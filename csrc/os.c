@@ -327,6 +327,11 @@ skv_code skv_os_lock(int fd, const char *name, skv_error *err)
     return skv_fail_errno(err, errno, name, "cannot lock: %s", strerror(errno));
 }
 
+void skv_os_unlock(int fd)
+{
+    (void)flock(fd, LOCK_UN);
+}
+
 long skv_os_process_id(void)
 {
     return (long)getpid();

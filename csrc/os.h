@@ -69,6 +69,8 @@ void skv_os_unmap(const uint8_t *at, size_t bytes);
 void skv_os_close_on_exec(int fd);
 /* Take the exclusive lock of this open file; NOT_FOUND (without err) when another open file holds it. */
 skv_code skv_os_lock(int fd, const char *name, skv_error *err);
+/* Let go of it, whoever else has this open file: a child that was forked meanwhile may. */
+void skv_os_unlock(int fd);
 long skv_os_process_id(void);
 skv_code skv_os_random(void *out, size_t bytes, skv_error *err);
 /* A descriptor that polls readable from a ring until it is stilled. owned: skv_os_close. */

@@ -152,6 +152,7 @@ static skv_code append(skv_shipment *shipment, skv_error *err)
     index_frame(shipment,
                 skv_log_append_frame(log, (skv_slice){shipment->body, shipment->body_bytes}, shipment->count));
     skv_log_note_disk(log);
+    skv_pressure_add(&shipment->to->pressure, shipment->body_bytes); /* before a flush can take it away */
     return SKV_OK;
 }
 
@@ -167,8 +168,6 @@ skv_code skv_ship_put(skv_shipment *shipment, uint64_t slice_ns, skv_error *err)
         skv_log_lock(to->log);
         code = append(shipment, err);
         skv_log_unlock(to->log);
-        if (code == SKV_OK)
-            skv_pressure_add(&to->pressure, shipment->body_bytes);
         if (code != SKV_BUSY || (now = skv_now_ns()) >= end)
             return code;
         skv_log_room_wait(to->log, seen, end - now);

@@ -351,7 +351,7 @@ static void free_parts(skv_store *store)
     skv_acks_free(&store->parts.acks);
     skv_mutex_free(&store->settings_lock);
     store->parts.ring = NULL;
-    skv_os_close(store->lock_fd);
+    skv_home_unlock(store->lock_fd);
     skv_os_close(store->dir);
     store->dir = store->lock_fd = -1;
 }

@@ -132,8 +132,8 @@ class Link:
             try:
                 self._send()
             except LogGoneError:  # it was away for too long
+                self.teller.part()  # who tells writes a manifest
                 forget(self.path)  # while nobody else can open it
-                self.teller.part()
                 self._part()
 
     def _greet(self) -> None:

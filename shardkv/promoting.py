@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -160,6 +161,11 @@ class Promoting:
         best = max(self.readable, key=lambda one: one.rank)
         if best.rank <= self.target.rank:
             return
+        for one in sorted(self.readable, key=lambda one: one.seqno or 0):
+            more = one is not best and (one.seqno or 0) > engine.last_seqno()
+            if more and self._follows(one, best.written, best.seqno or 0):
+                with contextlib.suppress(Error):  # what it has may lie before the best one's log
+                    self._take_from(one, engine)
         try:
             self._take_from(best, engine)
         except Error as error:
@@ -172,7 +178,8 @@ class Promoting:
 
     def _take_from(self, best: Standing, engine: Engine) -> None:
         lineage, seqno = best.written, engine.last_seqno()
-        found = meet(lineage, best.seqno or 0, self.target.written, seqno)
+        mine = lineage_of(engine, self.path).written(seqno)
+        found = meet(lineage, best.seqno or 0, mine, seqno)
         if found.verdict != "follows":
             raise FencedError(f"they share records up to seqno {found.common_seqno} only")
         with held(best.path) as other:

@@ -11,17 +11,14 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from peers.families import Away, contents, family, put
 from stress.traffic import Team
 
 import shardkv
+from shardkv import links, places
 from shardkv.options import Ack
 
 WRITERS, PEERS = 3, 4
-
-
-def contents(path: Path) -> dict[bytes, bytes]:
-    with shardkv.open(path, readonly=True) as store:
-        return dict(store.scan())
 
 
 class Load:
@@ -120,3 +117,62 @@ def test_two_openings_at_once_share_the_peers(tmp_path: Path) -> None:
         opened[0].put(b"k", b"%d" % turn)
         Team().run([store.close for store in opened])
     assert contents(b) == {b"k": b"4"}
+
+
+def test_a_child_that_was_forked_while_a_peer_was_copied_does_not_keep_the_peer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It had the copy's lock file open, and with it the lock: nobody could open the peer as long as it lived."""
+    a, b = tmp_path / "a", tmp_path / "b"
+    copying, forked, take = threading.Event(), threading.Event(), links.Copy.next
+
+    def late(copy: links.Copy, piece_bytes: int) -> bool:
+        copying.set()
+        assert forked.wait(60)
+        return take(copy, piece_bytes)
+
+    monkeypatch.setattr(links.Copy, "next", late)
+    there, here = os.pipe()
+    with shardkv.open(a, write_timeout=60) as store:
+        store.peers.add(b)
+        assert copying.wait(60)
+        pid = os.fork()
+        if pid == 0:
+            os.close(here)
+            os.read(there, 1)  # until the parent is done
+            os._exit(0)
+        try:
+            forked.set()
+            store.put(b"k", b"1", ack="all")
+        finally:
+            os.close(here)
+            os.waitpid(pid, 0)
+            os.close(there)
+    assert contents(b) == {b"k": b"1"}
+
+
+def test_a_peer_whose_files_are_being_given_up_is_told_nothing_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was told of another peer, and had a manifest again: the copy that should follow was refused."""
+    a, b = tmp_path / "a", tmp_path / "b"
+    family(a, b)
+    with Away(b):
+        for key in ("one", "two", "three"):
+            put(a, key)  # by now the log begins behind b's end
+    opened: list[shardkv.Store] = []
+    ready, found = threading.Event(), list[bool]()
+
+    def forget(path: str) -> None:
+        places.forget(path)
+        assert ready.wait(60)
+        opened[0].peers.add(tmp_path / "c")
+        found.append(places.holds_store(path))
+
+    monkeypatch.setattr(links, "forget", forget)
+    with shardkv.open(a, write_timeout=60) as store:
+        opened.append(store)
+        ready.set()
+        store.put(b"k", b"1", ack="all")
+        assert found == [False]
+    assert contents(a) == contents(b)

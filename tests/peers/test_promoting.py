@@ -123,6 +123,18 @@ def test_what_cannot_be_taken_over_is_told_exactly_and_needs_force(places: Place
     assert set(contents(a)) >= {b"one", b"two", b"three", b"four"}
 
 
+def test_what_lies_before_the_best_ones_log_is_taken_from_another(places: Places) -> None:
+    a, b, c = places
+    family(a, b, c)
+    with Away(b):
+        put(a, "one", ack="quorum")
+    with Away(b, c):
+        put(a, "two", "three")  # by now the log begins behind b's end, but not behind c's
+    done = shardkv.promote(b, a, c)
+    assert (done.seqno, done.taken, done.lacking) == (6, 3, ())
+    assert contents(b) == contents(a)
+
+
 def test_fewer_than_a_majority_needs_force(places: Places) -> None:
     a, b, c = places
     family(a, b, c)
