@@ -103,8 +103,10 @@ class JsonCodec:
 
     def __init__(self) -> None:
         import json
+        import marshal
 
         self._dumps, self._loads = json.dumps, json.loads
+        self._refuse_subclasses = marshal.dumps  # takes the very types alone
 
     def encode(self, value: Any) -> bytes:
         """Return JSON that gives back an equal value."""
@@ -117,6 +119,7 @@ class JsonCodec:
         text = self._dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
         if self._loads(text) != value:
             raise TypeError("it would come back changed")
+        self._refuse_subclasses(value)
         return text.encode()
 
     def decode(self, data: bytes) -> Any:

@@ -161,24 +161,43 @@ class Leasing(Opened):
         Durability: on disk when this returns, whatever the store's `ack` is: a token is never granted twice.
         Cost: a write that is synced.
         """
+        deadline = deadline_of(timeout)
+        returns = self._shared.returns
+        while True:
+            seen = returns.count
+            lease, holder_s = self._ask_for_lease(name, ttl)
+            if lease is not None:
+                return lease
+            returns.wait(seen, patience(name, deadline, holder_s))
+
+    def _ask_for_lease(self, name: str, ttl: float) -> tuple[Lease | None, float]:
+        """Take a lease if it is free; if not, say how many seconds its holder has it."""
         inner, key = self._inner(), lease_key(name)
         if ttl is None:
             raise TypeError("a lease needs a ttl: it has to end when its holder dies")
         lifetime = ttl_ms(ttl)
-        deadline = None if timeout is None else time.monotonic() + check_timeout(timeout, "timeout")
-        returns = self._shared.returns
-        while True:
-            seen = returns.count
-            free, grant = take(inner, key, lifetime, name)
-            if free:
-                return Lease(inner, returns, name, lifetime, grant)
-            holder_s = max(0, grant.expires_ms - inner._engine.clock_ms()) / 1000
-            left = SLICE_S if deadline is None else deadline - time.monotonic()
-            if left <= 0:
-                raise LockTimeoutError(
-                    f"somebody else has the lease {name!r}, for another {holder_s:g} s unless it is released"
-                )
-            returns.wait(seen, min(left, SLICE_S, holder_s))
+        free, grant = take(inner, key, lifetime, name)
+        if free:
+            return Lease(inner, self._shared.returns, name, lifetime, grant), 0
+        return None, max(0, grant.expires_ms - inner._engine.clock_ms()) / 1000
+
+
+def deadline_of(timeout: float | None) -> float | None:
+    """Return when a wait that begins now is over, by the monotonic clock; None: never."""
+    return None if timeout is None else time.monotonic() + check_timeout(timeout, "timeout")
+
+
+def patience(name: str, deadline: float | None, holder_s: float) -> float:
+    """Return how many seconds to sleep before asking again.
+
+    Raises: LockTimeoutError: the time is over.
+    """
+    left = SLICE_S if deadline is None else deadline - time.monotonic()
+    if left <= 0:
+        raise LockTimeoutError(
+            f"somebody else has the lease {name!r}, for another {holder_s:g} s unless it is released"
+        )
+    return min(left, SLICE_S, holder_s)
 
 
 def take(inner: Any, key: bytes, lifetime_ms: int, name: str) -> tuple[bool, Grant]:

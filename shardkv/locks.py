@@ -31,7 +31,7 @@ class KeyLock:
     often. Waiters get it in the order in which they came. Keys that share a stripe share a lock. Who takes locks one
     inside the other can meet somebody who does it the other way round: take them together, with `Store.locks`.
 
-    Threads: any number may use one KeyLock; it holds no state of its own.
+    Threads: any number may use one KeyLock.
     """
 
     def __init__(
@@ -42,6 +42,7 @@ class KeyLock:
         self._numbers = sorted({stripes.number_of(key) for key in keys})
         self._timeout = timeout
         self._check = check
+        self._inside: list[object] = []  # who is in a block, or about to enter it
 
     def acquire(self) -> None:
         """Take the lock; block while somebody else has it.
@@ -101,18 +102,38 @@ class KeyLock:
             self._stripes.withdraw(number, waiter)
 
     def __enter__(self) -> Self:
-        self.acquire()
+        with self._entering() as inside:
+            self.acquire()
+            inside.pop_all()
         return self
 
     def __exit__(self, *raised: object) -> None:
-        self.release()
+        self._leave()
 
     async def __aenter__(self) -> Self:
-        await self.acquire_async()
+        with self._entering() as inside:
+            await self.acquire_async()
+            inside.pop_all()
         return self
 
     async def __aexit__(self, *raised: object) -> None:
-        self.release()
+        self._leave()
+
+    def _entering(self) -> ExitStack:
+        owner, undo = current_owner(running_loop()), ExitStack()
+        self._inside.append(owner)
+        undo.callback(self._inside.remove, owner)
+        return undo
+
+    def _leave(self) -> None:
+        """Give the lock back at the end of a block: that of a generator may be ended by another task, or thread."""
+        owner = current_owner(running_loop())
+        if owner not in self._inside:
+            holder = self._stripes.holder(self._numbers[0]) if self._numbers else None
+            owner = holder if holder in self._inside else owner
+        if owner in self._inside:
+            self._inside.remove(owner)
+        self._stripes.give(self._numbers, owner)
 
     def __repr__(self) -> str:
         return f"<shardkv.KeyLock of {len(self._numbers)} stripes>"

@@ -173,6 +173,11 @@ class Stripes:
         for stripe in self._held.values():
             stripe.line.clear()
 
+    def holder(self, number: int) -> object:
+        """Return who holds a stripe; None: nobody."""
+        stripe = self._held.get(number)
+        return None if stripe is None else stripe.owner
+
     def held(self) -> int:
         """Return how many stripes are held."""
         return len(self._held)

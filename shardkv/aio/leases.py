@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import time
+import contextlib
 from types import TracebackType
 from typing import Self
 
 from shardkv import leases
 from shardkv.aio.line import Line
 from shardkv.aio.surface import Surface, reading, writing
-from shardkv.errors import LeaseLostError, LockTimeoutError
-from shardkv.options import check_timeout
+from shardkv.errors import Error, LeaseLostError
 
 
 class Lease(Surface):
@@ -64,15 +63,23 @@ class Lease(Surface):
 
 async def take(line: Line, name: str, ttl: float, timeout: float | None) -> Lease:
     """Take a lease, waiting for as long as `timeout` says while somebody else has it."""
-    if timeout is not None:
-        timeout = check_timeout(timeout, "timeout")
-    end = None if timeout is None else time.monotonic() + timeout
+    deadline = leases.deadline_of(timeout)
+    granted: list[leases.Lease] = []
+
+    def ask() -> float:
+        lease, holder_s = line.view._ask_for_lease(name, ttl)
+        if lease is not None:
+            granted.append(lease)
+        return holder_s
+
     while True:
         try:
-            return Lease(line, await line.write(line.view.lease, name, ttl, timeout=0))
-        except LockTimeoutError as error:
-            left = leases.SLICE_S if end is None else end - time.monotonic()
-            if left <= 0:
-                error.args = (error.args[0].replace("for 0.0 s", f"for {timeout} s", 1),)
-                raise
-        await asyncio.sleep(min(left, leases.SLICE_S))
+            holder_s = await line.write(ask)
+        except asyncio.CancelledError:
+            for lease in granted:  # else nobody had it until it ends
+                with contextlib.suppress(Error):
+                    await line.write(lease.release)
+            raise
+        if granted:
+            return Lease(line, granted[0])
+        await asyncio.sleep(leases.patience(name, deadline, holder_s))

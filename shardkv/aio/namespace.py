@@ -64,11 +64,20 @@ class Namespace(Keyed):
             found = line.namespaces[self._coder] = N(line.view, self._coder)
         return found
 
+    def _raw(self, line: Line) -> Any:
+        return self._on(line)._raw
+
     def _stored_key(self, key: Any) -> bytes:
         return self._coder.key(key)
 
+    def _stored_value(self, value: Any) -> bytes:
+        return self._coder.encode(value)
+
+    def _value_of(self, stored: bytes) -> Any:
+        return self._coder.decode(stored)
+
     def _engine(self, line: Line) -> Any:
-        return self._on(line)._raw._live()
+        return self._raw(line)._live()
 
     # -- one key
 

@@ -51,6 +51,8 @@ class Offers(Surface):
     def lease(self, name: str, ttl: float, *, timeout: float | None = 0) -> Pending[Lease]:
         """Take a lease: `async with store.lease("job", 30) as lease`, or `lease = await store.lease(...)`.
 
+        A task that is cancelled while it takes one gives it back.
+
         Args, Raises, Durability, Cost: as Store.lease.
         """
         return Pending(partial(take, self._line(), name, ttl, timeout))

@@ -12,6 +12,7 @@ from shardkv import store as synchronous
 from shardkv._native import NO_SNAPSHOT, as_bytes
 from shardkv.aio import bulk
 from shardkv.aio.batch import Batch
+from shardkv.aio.line import Line
 from shardkv.aio.lines import Lines
 from shardkv.aio.offers import Offers
 from shardkv.aio.pending import Pending
@@ -175,8 +176,17 @@ class Store(Lines, StoreSurface, Keyed, Offers, Transactions):
         line = self._line()
         return Snapshot(line, await line.read(line.view.snapshot))
 
+    def _raw(self, line: Line) -> synchronous.Store:
+        return line.view
+
     def _stored_key(self, key: Any) -> bytes:
         return as_bytes(key, "key")
+
+    def _stored_value(self, value: Any) -> bytes:
+        return as_bytes(value, "value")
+
+    def _value_of(self, stored: bytes) -> bytes:
+        return stored
 
     def _level(self, ack: str | None) -> int:
         return self._store._level(ack)

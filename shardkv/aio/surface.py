@@ -103,7 +103,17 @@ class Keyed(Surface):
     """The calls that stores and namespaces share and that are more than one call of the synchronous object."""
 
     @abstractmethod
+    def _raw(self, line: Line) -> synchronous.Store:
+        """Return the store of bytes, over an engine that does not wait."""
+
+    @abstractmethod
     def _stored_key(self, key: Any) -> bytes: ...
+
+    @abstractmethod
+    def _stored_value(self, value: Any) -> bytes: ...
+
+    @abstractmethod
+    def _value_of(self, stored: bytes) -> Any: ...
 
     async def pop(self, key: Any, default: Any = MISSING) -> Any:
         """Delete a key and return what it held; `default`, or KeyError, when it is absent. Atomic."""
@@ -131,21 +141,21 @@ class Keyed(Surface):
         Raises: what `fn` raises; LockOwnerError when `fn` asks for its own key; as get and put.
         """
         line = self._line()
-        on = self._on(line)
+        raw, stored = self._raw(line), self._stored_key(key)
+        how = raw._terms(ttl, ack)
 
-        async def make() -> Any:
-            found = await line.read(on.get, key, MISSING_HERE)
-            if found is not MISSING_HERE:
+        async def make() -> bytes:
+            found: bytes | None = await line.read(raw.get, stored)
+            if found is not None:
                 return found
-            value = await made(fn)
-            if not await line.write(on.add, key, value, ttl=ttl, ack=ack):
-                found = await line.read(on.get, key, MISSING_HERE)
-            return value if found is MISSING_HERE else found
+            value = self._stored_value(await made(fn))
+            added, _ = await line.write(raw._put_if, stored, value, 0, how)
+            if not added:
+                found = await line.read(raw.get, stored)
+            return value if found is None else found
 
-        found = await line.read(on.get, key, MISSING_HERE)
-        if found is not MISSING_HERE:
-            return found
-        return await line.flights.fly(self._stored_key(key), make)
+        found: bytes | None = await line.read(raw.get, stored)
+        return self._value_of(await line.flights.fly(stored, make) if found is None else found)
 
 
 MISSING_HERE: Any = object()

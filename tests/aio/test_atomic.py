@@ -107,6 +107,29 @@ def test_get_or_set_makes_a_missing_value_once(run: Run[Any], path: Path) -> Non
     run(main())
 
 
+def test_get_or_set_returns_what_is_stored_to_each_its_own(run: Run[Any], path: Path) -> None:
+    """All who waited for one list were given that very list; a bytearray came back as one."""
+
+    async def main() -> None:
+        async with shardkv.aio.open(path, shards=1) as store:
+            made = [1, (2,)]
+            names = await store.namespace("names")
+            got = await asyncio.gather(*(names.get_or_set("k", lambda: made) for _ in range(3)))
+            got.append(made)
+            assert got == [[1, (2,)]] * 4
+            assert len(set(map(id, got))) == 4
+            assert type(await store.get_or_set(b"k", lambda: bytearray(b"v"))) is bytes
+            calls: list[int] = []
+            wrong: Any = "soon"
+            with pytest.raises(TypeError, match="ttl must be"):
+                await store.get_or_set(b"new", lambda: calls.append(1), wrong)
+            with pytest.raises(shardkv.InvalidError, match="ack is 'soon'"):
+                await names.get_or_set("new", lambda: calls.append(1), ack=wrong)
+            assert not calls, "what is refused anyway was made"
+
+    run(main())
+
+
 def test_get_or_set_refuses_to_wait_for_itself(run: Run[Any], path: Path) -> None:
     async def main() -> None:
         async with shardkv.aio.open(path, shards=2) as store:
@@ -201,5 +224,24 @@ def test_a_lease_is_waited_for_without_blocking(run: Run[Any], path: Path) -> No
                 await lease.renew()
             with pytest.raises(TypeError):
                 await store.lease("job", "60")
+
+    run(main())
+
+
+def test_who_is_cancelled_while_taking_a_lease_has_none(run: Run[Any], path: Path) -> None:
+    """It was nobody's until it ended."""
+
+    async def main() -> None:
+        async with shardkv.aio.open(path, shards=1) as store:
+            for turns in range(4):
+                taker = asyncio.create_task(store.lease("job", 3600).__aenter__())
+                for _ in range(turns):
+                    await asyncio.sleep(0)
+                taker.cancel()
+                await asyncio.wait([taker])
+                if taker.cancelled():
+                    await (await store.lease("job", 60)).release()
+                else:
+                    await taker.result().release()
 
     run(main())

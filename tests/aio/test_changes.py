@@ -82,6 +82,28 @@ def test_a_watcher_that_waits_holds_back_nobody(run: Run[Any], path: Path) -> No
     run(main())
 
 
+def test_a_thousand_watchers_are_armed_for_once(run: Run[Any], path: Path) -> None:
+    """Each that began to wait looked at all the others."""
+
+    async def main() -> None:
+        async with shardkv.aio.open(path, shards=1) as store:
+            line, arms = store._line(), []
+            arm = line._notifier.arm
+            line._notifier.arm = lambda seqno: arms.append(seqno) or arm(seqno)  # type: ignore[method-assign,func-returns-value]
+            watches = [store.watch() for _ in range(1000)]
+            for turn in range(3):
+                waiters = [asyncio.create_task(watch.get()) for watch in watches]
+                await asyncio.sleep(0)
+                await store.put(b"k", b"%d" % turn)
+                assert [(await waiter).value for waiter in waiters] == [b"%d" % turn] * 1000
+            assert len(arms) < 20
+            assert not line._watching
+            for watch in watches:
+                await watch.close()
+
+    run(main())
+
+
 def test_a_watch_ends_when_it_or_its_store_is_closed(run: Run[Any], path: Path) -> None:
     async def main() -> None:
         store = await shardkv.aio.open(path, shards=1)

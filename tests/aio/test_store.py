@@ -318,14 +318,10 @@ def test_a_ticket_refuses_a_timeout_that_is_no_number(run: Run[Any], path: Path)
     run(main())
 
 
-def test_a_lease_that_was_not_to_be_had_says_how_long_it_was_waited_for(
-    run: Run[Any], path: Path
-) -> None:
-    """It said 0 seconds, whatever the timeout was."""
-
+def test_a_lease_that_was_not_to_be_had_says_for_how_long(run: Run[Any], path: Path) -> None:
     async def main() -> None:
         async with shardkv.aio.open(path) as store, store.lease("job", 60):
-            with pytest.raises(shardkv.LockTimeoutError, match=r"not free for 0\.05 s"):
+            with pytest.raises(shardkv.LockTimeoutError, match=r"'job', for another 59\.\d+ s"):
                 await store.lease("job", 60, timeout=0.05)
 
     run(main())

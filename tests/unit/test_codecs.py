@@ -44,6 +44,10 @@ class Colour(enum.IntEnum):
     RED = 1
 
 
+class Word(str):
+    pass
+
+
 Pair = collections.namedtuple("Pair", "a b")
 
 
@@ -125,6 +129,9 @@ REFUSED: list[tuple[str, Any, type[Exception], str]] = [
     ("json", [1, NAN], InvalidError, r"value\[1\]: the float nan"),
     ("json", {"a": "\ud800"}, InvalidError, r"value\['a'\]: text with a lone surrogate"),
     ("json", [datetime(2020, 1, 1, tzinfo=UTC)], TypeError, r"value\[0\]: datetime cannot"),
+    ("json", collections.OrderedDict(a=1), TypeError, "value: OrderedDict cannot"),
+    ("json", {"a": [Colour.RED]}, TypeError, r"value\['a'\]\[0\]: Colour cannot"),
+    ("json", {Word("a"): 1}, TypeError, "value, its key 'a': Word cannot"),
     ("json", LOOP, InvalidError, "nested too deep, or inside itself"),
 ]
 

@@ -376,3 +376,45 @@ def test_the_collector_may_give_a_lock_back_anywhere(store: shardkv.Store) -> No
     with store._shared.stripes._guard:  # where the collector may run
         del rows
     assert store._shared.stripes.held() == 0
+
+
+def test_a_block_that_another_thread_ends_gives_its_lock_back(store: shardkv.Store) -> None:
+    """A generator that held one, and was closed elsewhere, left it locked for ever."""
+
+    def holding() -> Iterator[None]:
+        with store.locks([b"held", b"too"]):
+            yield
+
+    rows = holding()
+    next(rows)
+    thread = threading.Thread(target=rows.close)
+    thread.start()
+    thread.join()
+    assert store._shared.stripes.held() == 0
+
+
+def test_a_block_that_gave_its_lock_back_itself_takes_none_from_others(
+    store: shardkv.Store,
+) -> None:
+    lock = store.lock(b"shared")
+    inside, leave = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with lock:
+            inside.set()
+            leave.wait(30)
+
+    thread = threading.Thread(target=hold)
+    lock.__enter__()
+    lock.release()
+    thread.start()
+    assert inside.wait(30)
+    with pytest.raises(shardkv.LockOwnerError):
+        lock.__exit__(None, None, None)
+    assert store._shared.stripes.held() == 1
+    with pytest.raises(shardkv.LockOwnerError):
+        lock.release()
+    leave.set()
+    thread.join()
+    assert store._shared.stripes.held() == 0
+    assert not lock._inside

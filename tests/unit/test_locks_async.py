@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -245,3 +246,23 @@ def test_without_a_loop_only_threads_can_wait(tmp_path: Path) -> None:
         waiting: Any = store.lock(b"k").acquire_async()
         with pytest.raises(shardkv.LockOwnerError, match="no asyncio"):
             waiting.send(None)
+
+
+def test_an_abandoned_generator_gives_its_lock_back(store: shardkv.Store) -> None:
+    """The loop ends it in a task of its own, which did not hold the lock."""
+
+    async def holding() -> AsyncIterator[int]:
+        async with store.lock(b"held"):
+            yield 1
+
+    async def look() -> None:
+        async for _ in holding():
+            break
+
+    async def main() -> None:
+        await asyncio.create_task(look())
+        async with store.lock(b"held", 30):
+            pass
+
+    asyncio.run(main())
+    assert nothing_is_left(store)
