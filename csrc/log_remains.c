@@ -236,7 +236,7 @@ static skv_code read_file(void *context, const char *entry, skv_error *err)
     (void)snprintf(name, sizeof name, "log/%.8s.log", entry);
     code = skv_os_open(at->dir, name, SKV_OPEN_READ, &fd, err);
     if (code != SKV_OK)
-        return code;
+        return code == SKV_CORRUPT ? SKV_OK : code;
     file = skv_alloc(sizeof *file);
     code = file ? map_file(fd, name, file, err) : fail_memory(err);
     skv_os_close(fd);

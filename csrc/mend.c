@@ -46,22 +46,21 @@ static const skv_mend_view *claim_of(const skv_mend_shard *shard, uint32_t copy)
 }
 
 /* Every record up to which seqno is in the shards of a copy, says its side file: that holds when none of them is older than
- * the side file remembers. Without side files, the log itself begins behind it. */
+ * the side file remembers, where one that is missing may have had all. Without side files, the log itself begins behind it. */
 static uint64_t settled_upto(const skv_mend *mend, uint32_t copy)
 {
     const skv_log_remains *log = &mend->copies[copy].log;
     uint64_t sum = 0;
-    bool all = true, marked = false;
+    bool marked = false;
     for (uint32_t i = 0; i < mend->manifest.shards; i++) {
         const skv_mend_view *view = claim_of(&mend->shards[i], copy);
-        all = all && view;
-        sum += view ? view->claim.applied_seqno : 0;
+        sum += view ? view->claim.applied_seqno : log->proven_seqno;
     }
     for (uint32_t i = 0; i < mend->count; i++)
         marked = marked || mend->copies[i].log.marked;
     if (!marked && log->oldest_seqno != UINT64_MAX)
         return log->oldest_seqno - 1;
-    return log->marked && (!all || sum >= log->mark.applied_sum) ? log->mark.first_seqno - 1 : 0;
+    return log->marked && sum >= log->mark.applied_sum ? log->mark.first_seqno - 1 : 0;
 }
 
 /* A shard in which nothing was written for long has all of the log that its copy has let go. */

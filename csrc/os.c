@@ -10,6 +10,7 @@
 #include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/random.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/syscall.h>
@@ -66,6 +67,12 @@ skv_code skv_os_open_dir(const char *path, int *out, skv_error *err)
     return *out >= 0 ? SKV_OK : skv_fail_errno(err, errno, path, "cannot open the directory: %s", strerror(errno));
 }
 
+static bool is_file(int fd)
+{
+    struct stat found;
+    return fstat(fd, &found) == 0 && S_ISREG(found.st_mode);
+}
+
 skv_code skv_os_open(int dir, const char *name, skv_open_mode mode, int *out, skv_error *err)
 {
     static const int flags[] = {[SKV_OPEN_READ] = O_RDONLY,
@@ -73,12 +80,17 @@ skv_code skv_os_open(int dir, const char *name, skv_open_mode mode, int *out, sk
                                 [SKV_OPEN_CREATE] = O_RDWR | O_CREAT,
                                 [SKV_OPEN_CREATE_NEW] = O_RDWR | O_CREAT | O_EXCL};
     do {
-        *out = faulted() ? -1 : openat(dir, name, flags[mode] | O_CLOEXEC | O_NOFOLLOW, 0600);
+        *out = faulted() ? -1 : openat(dir, name, flags[mode] | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
     } while (*out < 0 && errno == EINTR);
-    if (*out >= 0)
+    if (*out >= 0 && is_file(*out))
         return SKV_OK;
-    if (errno == ENOENT && (mode == SKV_OPEN_READ || mode == SKV_OPEN_WRITE))
+    if (*out < 0 && errno == ENOENT && (mode == SKV_OPEN_READ || mode == SKV_OPEN_WRITE))
         return SKV_NOT_FOUND;
+    if (*out >= 0 || errno == EISDIR || errno == ELOOP || errno == ENXIO) {
+        skv_os_close(*out);
+        *out = -1;
+        return skv_fail_at(err, SKV_CORRUPT, name, 0, 0, "a directory, a link or something else is in the place of a file");
+    }
     return skv_fail_errno(err, errno, name, "cannot open the file: %s", strerror(errno));
 }
 
@@ -365,5 +377,10 @@ void skv_os_bell_still(int fd)
 uint64_t skv_os_free_bytes(int fd)
 {
     struct statvfs found;
-    return fstatvfs(fd, &found) == 0 ? (uint64_t)found.f_bavail * found.f_frsize : UINT64_MAX;
+    struct stat file;
+    struct rlimit limit;
+    uint64_t bytes = fstatvfs(fd, &found) == 0 ? (uint64_t)found.f_bavail * found.f_frsize : UINT64_MAX;
+    if (getrlimit(RLIMIT_FSIZE, &limit) != 0 || fstat(fd, &file) != 0 || limit.rlim_cur >= (uint64_t)file.st_size + bytes)
+        return bytes;
+    return limit.rlim_cur > (uint64_t)file.st_size ? limit.rlim_cur - (uint64_t)file.st_size : 0;
 }

@@ -77,7 +77,7 @@ skv_code skv_os_random(void *out, size_t bytes, skv_error *err);
 skv_code skv_os_bell_open(int *out, skv_error *err);
 void skv_os_bell_ring(int fd);
 void skv_os_bell_still(int fd);
-/* Bytes that the file system of fd can still give; UINT64_MAX when it does not say. */
+/* Bytes by which the file may still grow, says its file system, or the limit of the process; UINT64_MAX: neither does. */
 uint64_t skv_os_free_bytes(int fd);
 
 #ifdef SKV_TESTING

@@ -80,7 +80,7 @@ skv_code skv_remains_pages(const skv_remains *remains, uint32_t number, skv_page
     skv_home_name_shard(number, folder);
     (void)snprintf(name, sizeof name, "%s/data.mdb", folder);
     code = skv_pages_open(remains->dir, name, out, err);
-    return code == SKV_NOT_FOUND ? SKV_OK : code;
+    return code == SKV_NOT_FOUND || code == SKV_CORRUPT ? SKV_OK : code;
 }
 
 uint32_t skv_remains_shards(const skv_remains *remains)

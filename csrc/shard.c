@@ -134,7 +134,7 @@ static skv_code open_data(skv_shard *shard, skv_error *err)
 {
     MDB_txn *txn;
     skv_code code;
-    int rc = shard->lmdb->txn_begin(shard->env, NULL, MDB_RDONLY, &txn);
+    int rc = skv_shard_begin(shard, &txn);
     if (rc != 0)
         return skv_shard_fail(shard, rc, "begin reading", err);
     shard->newest_txn_id = shard->lmdb->txn_id(txn);

@@ -18,10 +18,19 @@ static void wait_until_grown(skv_shard *shard)
     }
 }
 
+int skv_shard_begin(skv_shard *shard, MDB_txn **out)
+{
+    int rc;
+    do {
+        rc = shard->lmdb->txn_begin(shard->env, NULL, MDB_RDONLY, out);
+    } while (rc == MDB_MAP_RESIZED && (rc = shard->lmdb->env_set_mapsize(shard->env, 0)) == 0);
+    return rc;
+}
+
 static int begin_new(skv_shard *shard, skv_shard_txn **out)
 {
     skv_shard_txn *txn = skv_alloc(sizeof *txn);
-    int rc = txn ? shard->lmdb->txn_begin(shard->env, NULL, MDB_RDONLY, &txn->inner) : ENOMEM;
+    int rc = txn ? skv_shard_begin(shard, &txn->inner) : ENOMEM;
     *out = txn;
     return rc;
 }

@@ -73,6 +73,8 @@ static inline skv_slice skv_slice_of(const MDB_val *val)
 
 /* What an LMDB code means. */
 skv_code skv_shard_fail(skv_shard *shard, int rc, const char *doing, skv_error *err);
+/* Begin reading. A guest's map may have been outgrown since it was made: then it is made again, while nothing is read in it. */
+int skv_shard_begin(skv_shard *shard, MDB_txn **out);
 /* The shard's own record, checked against the number of records. */
 skv_code skv_shard_read_meta(skv_shard *shard, MDB_txn *txn, skv_shard_meta *out, skv_error *err);
 void skv_shard_encode_meta(const skv_shard *shard, const skv_shard_meta *meta, uint8_t out[SKV_SHARD_META_BYTES]);

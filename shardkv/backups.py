@@ -95,7 +95,10 @@ def absolute(path: str | os.PathLike[str]) -> str:
         os.fsencode(given)
     except UnicodeEncodeError as error:
         raise InvalidError(f"the path holds half a character: {error}") from None
-    return os.path.abspath(given)
+    try:
+        return os.path.abspath(given)
+    except FileNotFoundError:
+        raise InvalidError(f"{given} lies in the working directory, which was removed") from None
 
 
 def refuse_inside(path: str, dest: str) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Generator
 from typing import Any, NoReturn
 
 from shardkv import errors
-from shardkv.errors import Error
+from shardkv.errors import DiskError, Error
 
 
 def told(error: Error) -> dict[str, Any]:
@@ -59,13 +59,7 @@ class Child:
     def lines(self) -> Generator[dict[str, Any], None, None]:
         """Run it, and yield what it says. It does not outlive this."""
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
-        with subprocess.Popen(
-            self._command,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            env=environment,
-        ) as child:
+        with self._begun(environment) as child:
             self._process = child
             try:
                 assert child.stdout
@@ -77,3 +71,16 @@ class Child:
             finally:
                 child.kill()
         self.code, self.complaint = child.returncode, complaint.decode(errors="replace")
+
+    def _begun(self, environment: dict[str, str]) -> subprocess.Popen[bytes]:
+        try:
+            return subprocess.Popen(
+                self._command,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                env=environment,
+            )
+        except OSError as error:
+            text = f"cannot start the process that reads: {error}"
+            raise DiskError(text, sys_errno=error.errno or 0) from error

@@ -39,6 +39,7 @@ struct MDB_cursor {
 
 static place places[PLACES_MAX];
 static long fail_nth, calls;
+static bool outgrown;
 
 static int meet_fault(void)
 {
@@ -140,7 +141,8 @@ static void env_close(MDB_env *env)
 
 static int set_size(MDB_env *env, size_t bytes)
 {
-    (void)env, (void)bytes;
+    (void)env;
+    outgrown = outgrown && bytes != 0;
     return 0;
 }
 
@@ -182,6 +184,8 @@ static int txn_begin(MDB_env *env, MDB_txn *parent, unsigned flags, MDB_txn **ou
     (void)parent;
     if (meet_fault())
         return EIO;
+    if (outgrown)
+        return MDB_MAP_RESIZED;
     *out = calloc(1, sizeof **out);
     CHECK(*out);
     **out = (MDB_txn){env, !(flags & MDB_RDONLY), copy_table(&env->at->committed)};
@@ -328,6 +332,11 @@ void fake_lmdb_fail(long nth)
 {
     fail_nth = nth;
     calls = 0;
+}
+
+void fake_lmdb_outgrow(void)
+{
+    outgrown = true;
 }
 
 long fake_lmdb_calls(void)

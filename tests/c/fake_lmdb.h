@@ -15,6 +15,8 @@ size_t fake_lmdb_count(const char *path);
 /* The n-th beginning, write or commit from now fails with EIO; 0: none. */
 void fake_lmdb_fail(long nth);
 long fake_lmdb_calls(void);
+/* Another process makes a map larger: nothing can be begun until it is taken as it is now. */
+void fake_lmdb_outgrow(void);
 /* Forget all environments. */
 void fake_lmdb_clear(void);
 

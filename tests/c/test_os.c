@@ -113,9 +113,24 @@ static void test_files_are_private_closed_on_exec_and_never_behind_a_link(void)
     CHECK_EQ(skv_os_open(dir, "none", SKV_OPEN_WRITE, &other, &err), SKV_NOT_FOUND);
     CHECK_EQ(symlinkat(NAME, dir, "link"), 0);
     for (skv_open_mode mode = SKV_OPEN_READ; mode <= SKV_OPEN_CREATE; mode++)
-        CHECK_EQ(skv_os_open(dir, "link", mode, &other, &err), SKV_IO);
+        CHECK_EQ(skv_os_open(dir, "link", mode, &other, &err), SKV_CORRUPT);
     skv_os_close(fd);
     skv_os_close(-1);
+    scratch_remove(dir, PLACE);
+}
+
+/* A reader of a pipe would wait for its writer for ever. */
+static void test_what_is_no_file_is_damage(void)
+{
+    int dir = scratch_make(PLACE), other;
+    skv_error err = {0};
+    CHECK_EQ(mkdirat(dir, "folder", 0700), 0);
+    CHECK_EQ(mkfifoat(dir, "pipe", 0600), 0);
+    for (skv_open_mode mode = SKV_OPEN_READ; mode <= SKV_OPEN_CREATE; mode++) {
+        CHECK_EQ(skv_os_open(dir, "folder", mode, &other, &err), SKV_CORRUPT);
+        CHECK_EQ(skv_os_open(dir, "pipe", mode, &other, &err), SKV_CORRUPT);
+        CHECK_EQ(other, -1);
+    }
     scratch_remove(dir, PLACE);
 }
 
@@ -246,6 +261,7 @@ int main(void)
     RUN(test_two_pieces_of_any_size_are_written);
     RUN(test_a_read_goes_on_after_an_interruption_and_refuses_a_file_that_ends);
     RUN(test_files_are_private_closed_on_exec_and_never_behind_a_link);
+    RUN(test_what_is_no_file_is_damage);
     RUN(test_names_come_and_go);
     RUN(test_a_lock_belongs_to_one_open_file);
     RUN(test_memory_becomes_the_files_pages_at_the_same_address);

@@ -138,6 +138,28 @@ static void test_without_a_manifest_a_shard_says_whose_it_is(void)
     }
 }
 
+static void test_what_is_no_file_is_missing(void)
+{
+    static const char *const names[] = {"MANIFEST", "log/MARK", "log/00000001.log", "shards/0001/data.mdb"};
+    int dir = make();
+    skv_remains remains;
+    skv_error err = {0};
+    skv_pages *pages;
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        CHECK_EQ(unlinkat(dir, names[i], 0), 0);
+        CHECK_EQ(mkdirat(dir, names[i], 0700), 0);
+    }
+    CHECK_EQ(open_it(&remains), SKV_OK);
+    CHECK(remains.manifested && !remains.log.marked);
+    CHECK_EQ(records_of(&remains), 0);
+    CHECK_OK(skv_remains_pages(&remains, 1, &pages, &err), &err);
+    CHECK(!pages);
+    skv_remains_close(&remains);
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        CHECK_EQ(unlinkat(dir, names[i], AT_REMOVEDIR), 0);
+    scratch_remove(dir, PLACE);
+}
+
 static void test_shards_are_counted_up_to_the_first_that_is_missing(void)
 {
     int dir = make();
@@ -221,6 +243,7 @@ int main(void)
     RUN(test_a_sound_directory_is_what_its_manifest_says);
     RUN(test_of_two_manifests_the_newer_one_that_holds_counts);
     RUN(test_without_a_manifest_a_shard_says_whose_it_is);
+    RUN(test_what_is_no_file_is_missing);
     RUN(test_shards_are_counted_up_to_the_first_that_is_missing);
     RUN(test_what_is_no_store_is_refused);
     RUN(test_a_store_that_somebody_has_open_is_left_alone);

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import itertools
 import subprocess
 import sys
@@ -234,3 +235,18 @@ def test_peers_are_scrubbed_and_compared(place: Path) -> None:
         assert all(found.peer == str(names[1]) for found in report.findings)
         assert all(str(names[1]) in str(found) for found in report.findings)
         assert store[VICTIM] == b"here"
+
+
+def test_a_process_that_cannot_be_started_is_told_by_its_type(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without a descriptor a scrub, or a check, raised a bare OSError."""
+
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    with shardkv.open(place / "store", shards=1) as store:
+        monkeypatch.setattr(subprocess, "Popen", refuse)
+        with pytest.raises(shardkv.DiskError, match="Too many open files") as caught:
+            store.scrub()
+        assert caught.value.errno == errno.EMFILE

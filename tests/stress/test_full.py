@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -72,3 +73,33 @@ def test_a_full_disk_is_told_as_full_and_nothing_acked_is_lost(disk: Path, left:
     (disk / "shift").unlink()
     with shardkv.open(disk / "store", **SMALL) as store:
         assert dict(store.items()) == acked
+
+
+LIMITED = """
+import resource, sys, shardkv
+store = shardkv.open(sys.argv[1], shards=1, unflushed_bytes=8 << 20)
+for n in range(400):
+    store.put(b"%05d" % n, bytes(4090), ack="memory")  # two pages each, and less was reserved
+store.sync()
+limit = store.stats().shards[0].file_bytes + 700 * 4096
+resource.setrlimit(resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
+try:
+    store.flush()
+except shardkv.Error as error:
+    print(type(error).__name__)
+resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY,) * 2)
+store.flush()
+print(len(store))
+store.close()
+"""
+
+
+def test_a_limit_of_file_sizes_is_told_as_a_full_disk(tmp_path: Path) -> None:
+    """A commit that it cut short was told as a broken disk: LMDB says EIO of both."""
+    done = subprocess.run(
+        [sys.executable, "-c", LIMITED, tmp_path / "store"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.stdout, done.stderr) == ("FullError\n400\n", "")

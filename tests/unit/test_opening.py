@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import struct
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 import xxhash
 
 import shardkv
+from shardkv.scrubbing import scrub_shards
 
 Files = dict[str, bytes]
 
@@ -51,6 +53,19 @@ def test_a_path_with_a_nul_is_refused(
     with pytest.raises(shardkv.InvalidError, match="NUL"):
         shardkv.open(path)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_relative_path_needs_a_working_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was removed under the process: each call raised a bare FileNotFoundError."""
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    calls: tuple[Callable[[str], object], ...] = (shardkv.open, shardkv.check, scrub_shards)
+    for call in calls:
+        with pytest.raises(shardkv.InvalidError, match="working directory"):
+            call("store")
 
 
 @pytest.mark.parametrize("path", [None, 1, 1.5, ["store"], bytearray(b"store")], ids=repr)
