@@ -71,8 +71,9 @@ class Peers:
                 undo.callback(self.engine.release_peer, place)
                 lineage = self._lineage or self._found_family()
                 self._save(replace(lineage, members=(*lineage.members, name)))
+                undo.callback(self._save, lineage)
+                link = self._links[name] = Link(self, name, place)
                 undo.pop_all()
-            link = self._links[name] = Link(self, name, place)
             link.go.set()
 
     def remove(self, path: str | os.PathLike[str]) -> None:
@@ -123,7 +124,8 @@ class Peers:
             return
         begun = self._lineage is not None
         self._lineage = replace(self._lineage or self._found_family(), members=names)
-        self._links = {name: Link(self, name, self.engine.add_peer(name)) for name in names}
+        for name in names:  # one by one: whatever fails, those that began are told to end
+            self._links[name] = Link(self, name, self.engine.add_peer(name))
         deadline = time.monotonic() + CONTACT_S
         for link in self._links.values():
             link.greeted.wait(max(0.0, deadline - time.monotonic()))

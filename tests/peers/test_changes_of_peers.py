@@ -15,7 +15,7 @@ from peers.families import Away, contents, family, put
 from stress.traffic import Team
 
 import shardkv
-from shardkv import links, places
+from shardkv import links, peers, places
 from shardkv.options import Ack
 
 WRITERS, PEERS = 3, 4
@@ -176,3 +176,34 @@ def test_a_peer_whose_files_are_being_given_up_is_told_nothing_more(
         store.put(b"k", b"1", ack="all")
         assert found == [False]
     assert contents(a) == contents(b)
+
+
+def test_an_open_with_too_many_peers_lets_go_of_those_that_it_met(tmp_path: Path) -> None:
+    """Their threads went on, and held the peers until the process ended."""
+    a, *paths = (tmp_path / f"{number}" for number in range(10))
+    family(a, *paths[:8])
+    with pytest.raises(shardkv.FullError, match="at most 8"):
+        shardkv.open(a, peers=paths)
+    assert not [each for each in threading.enumerate() if each.name == "shardkv-peer"]
+    put(a, "k", ack="all")
+
+
+def test_an_add_without_a_thread_leaves_no_member(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was kept as a peer that nobody shipped to, and twice after the next try."""
+    a, b = tmp_path / "a", tmp_path / "b"
+
+    def fail(*_: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with shardkv.open(a, shards=1) as store:
+        with monkeypatch.context() as patch:
+            patch.setattr(peers, "Link", fail)
+            with pytest.raises(RuntimeError):
+                store.peers.add(b)
+        store.put(b"k", b"1", ack="all")  # of no peers
+        store.peers.add(b)
+        assert store.peers.lineage.members == (str(b),)
+        store.put(b"k", b"2", ack="all")
+    put(a, "last", ack="all")

@@ -11,7 +11,7 @@ import pytest
 from peers.families import WAIT_S, Away, contents, copied, family, lineage, put
 
 import shardkv
-from shardkv import ExportedRecord, read_export
+from shardkv import ExportedRecord, exports, places, read_export
 
 Places = tuple[Path, Path, Path]
 
@@ -223,3 +223,20 @@ def test_a_damaged_export_is_told(split: Places) -> None:
         export.write_bytes(whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :])
         with pytest.raises((shardkv.CorruptionError, shardkv.FormatError)):
             all_of(export)
+
+
+def test_a_directory_says_durably_that_it_is_given_up_before_its_manifest_goes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With neither name on the disk after a power cut it would be refused for good, as somebody else's."""
+    a = tmp_path / "a"
+    shardkv.open(a, shards=1).close()
+    synced: list[set[str]] = []
+
+    def sync(path: str) -> None:
+        exports.sync_file(path)
+        synced.append(set(os.listdir(path)) & {"COPYING", "MANIFEST", "MANIFEST.bak"})
+
+    monkeypatch.setattr(places, "sync_file", sync)
+    places.forget(str(a))
+    assert synced == [{"COPYING", "MANIFEST", "MANIFEST.bak"}, {"COPYING"}]
