@@ -51,11 +51,8 @@ void skv_log_close_frame(skv_log *log)
     log->frame_count = 0;
 }
 
-skv_code skv_log_activate(skv_log *log, skv_segment *segment, uint64_t id, uint64_t first_seqno, skv_error *err)
+void skv_log_activate(skv_log *log, skv_segment *segment, uint64_t id, uint64_t first_seqno)
 {
-    skv_code code = skv_segment_take_slot(segment, log->slots, err);
-    if (code != SKV_OK)
-        return code;
     memcpy(segment->header.store_id, log->store_id, SKV_STORE_ID_BYTES);
     segment->header.id = id;
     segment->header.first_seqno = first_seqno;
@@ -70,7 +67,6 @@ skv_code skv_log_activate(skv_log *log, skv_segment *segment, uint64_t id, uint6
     log->active = segment;
     log->live_bytes += segment->header.file_bytes;
     log->live_segments++;
-    return SKV_OK;
 }
 
 /* Segments grow while they are used up faster than one a second. */
@@ -91,20 +87,20 @@ static skv_code roll(skv_log *log, size_t bytes, skv_error *err)
 {
     uint64_t need = SKV_SEGMENT_FRAMES + bytes_with_frame(bytes);
     skv_segment *spare = log->spare;
-    skv_code code;
     if (!spare || spare->header.file_bytes < need) {
         log->want_bytes = need > log->want_bytes ? need : log->want_bytes;
         skv_event_notify(&log->chore);
         if (log->pool_code == SKV_OK)
-            return SKV_BUSY;
+            return skv_fail(err, SKV_BUSY, "no log segment is ready");
         if (err)
             *err = log->pool_error;
         return log->pool_code;
     }
+    if (!skv_segment_take_slot(spare, log->slots, SKV_SLOTS_LIVE))
+        return skv_fail(err, SKV_BUSY, "the log has %d segments, and nothing lets go of them; close old snapshots",
+                        SKV_SLOTS_LIVE);
     skv_log_close_frame(log);
-    code = skv_log_activate(log, spare, log->active->header.id + 1, log->next_seqno, err);
-    if (code != SKV_OK)
-        return code;
+    skv_log_activate(log, spare, log->active->header.id + 1, log->next_seqno);
     log->spare = NULL;
     note_roll(log);
     skv_event_notify(&log->chore);

@@ -87,6 +87,9 @@ skv_code skv_log_copy_reopen(const skv_log_copy_terms *terms, uint64_t proof_seq
         code = skv_log_scan(copy->log, proof_seqno, NULL, &tail, err);
     if (code == SKV_OK && tail.last_seqno != copy->frame_last)
         code = skv_fail_at(err, SKV_CORRUPT, "log", 0, tail.last_seqno + 1, "the log changed while it was looked at");
+    if (code == SKV_OK && copy->log->live_segments >= SKV_SLOTS_LIVE)
+        code = skv_fail(err, SKV_FULL, "the backup has grown %d times, and cannot any more; make a new one elsewhere",
+                        SKV_SLOTS_LIVE);
     if (code == SKV_OK)
         code = go_on(copy->log, &tail, err);
     if (code != SKV_OK) {

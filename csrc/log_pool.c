@@ -276,9 +276,9 @@ skv_code skv_log_start(skv_log *log, uint64_t first_seqno, uint64_t room_bytes, 
     atomic_store(&log->durable_seqno, first_seqno - 1);
     if (log->active)
         log->active->last_seqno = first_seqno - 1;
-    code = skv_log_activate(log, segment, id, first_seqno, err);
-    if (code != SKV_OK)
-        return code;
+    if (!skv_segment_take_slot(segment, log->slots, SKV_SLOTS_MAX))
+        return skv_fail(err, SKV_FULL, "the log has %d segments, and there can be no more", SKV_SLOTS_MAX);
+    skv_log_activate(log, segment, id, first_seqno);
     log->spare = NULL;
     log->unsynced = segment;
     log->rolled_ns = skv_now_ns();
@@ -329,6 +329,26 @@ void skv_log_tend_wait(skv_log *log, unsigned seen, uint64_t timeout_ns)
     skv_event_wait(&log->chore, seen, idle ? timeout_ns : MARK_EVERY_NS);
 }
 
+/* An open that wrote nothing leaves nothing: else a log that is not let go of by opens alone would grow with each. */
+static skv_code drop_empty(skv_log *log, skv_error *err)
+{
+    skv_segment *empty = log->active, *before = log->oldest;
+    skv_code code;
+    if (empty == before || empty->end > SKV_SEGMENT_FRAMES)
+        return SKV_OK;
+    while (before->next != empty)
+        before = before->next;
+    code = skv_os_remove(log->dir, empty->name, err);
+    if (code != SKV_OK)
+        return code;
+    before->next = NULL;
+    log->active = log->unsynced = before;
+    log->live_bytes -= empty->header.file_bytes;
+    log->live_segments--;
+    skv_segment_free(empty);
+    return SKV_OK;
+}
+
 skv_code skv_log_finish(skv_log *log, skv_error *err)
 {
     skv_segment *spare = log->spare;
@@ -338,6 +358,7 @@ skv_code skv_log_finish(skv_log *log, skv_error *err)
     skv_lock(&log->lock);
     log->finished = true;
     (void)skv_log_take_retirable(log);
+    code = drop_empty(log, err);
     if (spare) { /* keep one file for the next open, and only one */
         spare->next = log->retired;
         log->retired = spare;
@@ -350,5 +371,5 @@ skv_code skv_log_finish(skv_log *log, skv_error *err)
         log->retired = segment;
     }
     skv_unlock(&log->lock);
-    return skv_log_settle(log, 1, err);
+    return code == SKV_OK ? skv_log_settle(log, 1, err) : code;
 }

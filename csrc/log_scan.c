@@ -116,10 +116,10 @@ static skv_code scan_segment(skv_log *log, skv_segment *segment, progress *at, s
     size_t offset = SKV_SEGMENT_FRAMES;
     uint64_t durable;
     skv_code code = skv_segment_map(segment, err);
-    if (code == SKV_OK)
-        code = skv_segment_take_slot(segment, log->slots, err);
     if (code != SKV_OK)
         return code;
+    if (!skv_segment_take_slot(segment, log->slots, SKV_SLOTS_MAX))
+        return skv_fail(err, SKV_FULL, "the log has more than %d segments", SKV_SLOTS_MAX);
     while ((!segment->next || at->next_seqno < segment->next->header.first_seqno) && take_frame(segment, at, &offset))
         continue;
     segment->end = segment->sealed = segment->durable = offset;

@@ -95,7 +95,7 @@ skv_code skv_log_settle(skv_log *log, size_t keep_files, skv_error *err);
 skv_code skv_log_give_back(skv_log *log, size_t keep_files, skv_error *err);
 /* The side file and all segment files, in their lists, frames unread (log_find.c). */
 skv_code skv_log_find(skv_log *log, skv_error *err);
-/* Make `segment` the active one. Under the lock, or alone. BUSY when there is no slot. */
-skv_code skv_log_activate(skv_log *log, skv_segment *segment, uint64_t id, uint64_t first_seqno, skv_error *err);
+/* Make `segment`, which has a slot, the active one. Under the lock, or alone. */
+void skv_log_activate(skv_log *log, skv_segment *segment, uint64_t id, uint64_t first_seqno);
 
 #endif

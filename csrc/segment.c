@@ -142,17 +142,16 @@ void skv_segment_unmap(skv_segment *segment)
     segment->base = NULL;
 }
 
-skv_code skv_segment_take_slot(skv_segment *segment, skv_slots *slots, skv_error *err)
+bool skv_segment_take_slot(skv_segment *segment, skv_slots *slots, int most)
 {
-    for (int slot = 0; slot < SKV_SLOTS_MAX; slot++) {
+    for (int slot = 0; slot < most; slot++) {
         if (atomic_load_explicit(&slots->bases[slot], memory_order_relaxed))
             continue;
         segment->slot = slot;
         atomic_store_explicit(&slots->bases[slot], segment->base, memory_order_release);
-        return SKV_OK;
+        return true;
     }
-    return skv_fail(err, SKV_BUSY, "the log has %d live segments; close old snapshots so that it can shrink",
-                    SKV_SLOTS_MAX);
+    return false;
 }
 
 void skv_segment_give_slot(skv_segment *segment, skv_slots *slots)

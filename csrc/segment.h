@@ -14,6 +14,8 @@
 #include "record.h"
 
 #define SKV_SLOTS_MAX 4096
+/* So long may a log get by itself. The rest is for opens, each of which begins a segment before anything can be let go. */
+#define SKV_SLOTS_LIVE (SKV_SLOTS_MAX - 256)
 
 /* Where a record lies: the slot of its segment and the offset inside. */
 typedef struct {
@@ -78,8 +80,8 @@ skv_code skv_segment_prepare(skv_segment *segment, skv_error *err);
 /* Map the file as it is, for replay. */
 skv_code skv_segment_map(skv_segment *segment, skv_error *err);
 void skv_segment_unmap(skv_segment *segment);
-/* Give it a slot, so that positions can name it. BUSY when SKV_SLOTS_MAX segments are live. */
-skv_code skv_segment_take_slot(skv_segment *segment, skv_slots *slots, skv_error *err);
+/* Give it a slot, so that positions can name it. false: the first `most` are taken. */
+bool skv_segment_take_slot(skv_segment *segment, skv_slots *slots, int most);
 void skv_segment_give_slot(skv_segment *segment, skv_slots *slots);
 bool skv_segment_pinned(const skv_segment *segment, const skv_slots *slots);
 /* Write [durable, to) as whole pages, zeros after `to`. Everything before `to` must be sealed. */

@@ -255,6 +255,28 @@ static void test_memory_writers_are_synced_by_the_loop(void)
     scratch_remove(dir, PLACE);
 }
 
+/* One that a snapshot kept long could be written to until there was no slot for the segment that the next open begins. */
+static void test_a_log_that_is_too_long_refuses_while_there_are_slots_for_opens(void)
+{
+    int dir = scratch_make(PLACE);
+    static const uint8_t taken[1];
+    skv_error err = {0};
+    skv_log *log = logs_found(dir, logs_small);
+    skv_slots *slots = skv_log_slots(log);
+    CHECK_OK(logs_try(log, 1, 3000, &err), &err);
+    CHECK_OK(skv_log_tend(log, &err), &err);
+    for (int slot = 1; slot < SKV_SLOTS_LIVE; slot++)
+        atomic_store(&slots->bases[slot], taken);
+    skv_log_lock(log);
+    CHECK_EQ(skv_log_reserve(log, 3000, &err), SKV_BUSY);
+    skv_log_unlock(log);
+    CHECK(strstr(err.text, "snapshots") != NULL);
+    atomic_store(&slots->bases[7], NULL);
+    CHECK_OK(logs_try(log, 1, 3000, &err), &err);
+    skv_log_free(log);
+    scratch_remove(dir, PLACE);
+}
+
 int main(void)
 {
     RUN(test_a_record_is_readable_where_it_was_appended_before_and_after_its_sync);
@@ -267,5 +289,6 @@ int main(void)
     RUN(test_segments_grow_while_they_fill_quickly_up_to_the_largest);
     RUN(test_a_full_disk_refuses_until_there_is_room_again);
     RUN(test_memory_writers_are_synced_by_the_loop);
+    RUN(test_a_log_that_is_too_long_refuses_while_there_are_slots_for_opens);
     return 0;
 }

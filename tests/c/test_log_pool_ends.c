@@ -32,6 +32,29 @@ static void test_a_finished_log_is_one_segment_and_one_file_to_come(void)
     scratch_remove(dir, PLACE);
 }
 
+/* Where opens let go of nothing, as in a family, the log grew with each of them. */
+static void test_an_open_that_wrote_nothing_leaves_no_segment(void)
+{
+    int dir = scratch_make(PLACE), files;
+    skv_error err = {0};
+    skv_log_found_tail tail;
+    skv_log *log = logs_found(dir, logs_small);
+    logs_append(log, 1, 30);
+    logs_sync(log);
+    CHECK_OK(skv_log_finish(log, &err), &err);
+    skv_log_free(log);
+    files = logs_files(dir);
+    for (int turn = 0; turn < 3; turn++) {
+        CHECK_OK(logs_recover(dir, 30, &log, &tail, &err), &err);
+        CHECK(tail.closed && tail.last_seqno == 30);
+        CHECK_OK(skv_log_finish(log, &err), &err);
+        skv_log_free(log);
+        CHECK_EQ(logs_files(dir), files);
+    }
+    logs_expect(dir, 1, 30);
+    scratch_remove(dir, PLACE);
+}
+
 /* What a killed process wrote last may be in the page cache only: it is written and synced before files are used again. */
 static void test_a_start_after_a_kill_makes_the_side_file_durable_first(void)
 {
@@ -142,6 +165,7 @@ static void test_the_side_file_remembers_how_far_the_shards_were(void)
 int main(void)
 {
     RUN(test_a_finished_log_is_one_segment_and_one_file_to_come);
+    RUN(test_an_open_that_wrote_nothing_leaves_no_segment);
     RUN(test_a_start_after_a_kill_makes_the_side_file_durable_first);
     RUN(test_no_file_is_removed_before_the_side_file_is_durable);
     RUN(test_every_descriptor_is_closed);

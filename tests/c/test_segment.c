@@ -192,8 +192,8 @@ static void test_slots_are_taken_pinned_given_back_and_may_run_out(void)
     static uint8_t memory[SKV_PAGE_BYTES];
     skv_segment first = {.base = memory, .slot = -1}, second = first;
     skv_position position;
-    CHECK_EQ(skv_segment_take_slot(&first, &slots, NULL), SKV_OK);
-    CHECK_EQ(skv_segment_take_slot(&second, &slots, NULL), SKV_OK);
+    CHECK(skv_segment_take_slot(&first, &slots, SKV_SLOTS_LIVE));
+    CHECK(skv_segment_take_slot(&second, &slots, SKV_SLOTS_LIVE));
     CHECK(first.slot >= 0 && second.slot >= 0 && first.slot != second.slot);
     position = (skv_position){100, (uint16_t)first.slot};
     CHECK(skv_slots_at(&slots, position) == memory + 100);
@@ -206,9 +206,10 @@ static void test_slots_are_taken_pinned_given_back_and_may_run_out(void)
     CHECK(!skv_segment_pinned(&first, &slots));
     skv_segment_give_slot(&first, &slots);
     CHECK_EQ(first.slot, -1);
-    for (int i = 1; i < SKV_SLOTS_MAX; i++)
-        CHECK_EQ(skv_segment_take_slot(&first, &slots, NULL), SKV_OK);
-    CHECK_EQ(skv_segment_take_slot(&first, &slots, NULL), SKV_BUSY);
+    for (int i = 1; i < SKV_SLOTS_LIVE; i++)
+        CHECK(skv_segment_take_slot(&first, &slots, SKV_SLOTS_LIVE));
+    CHECK(!skv_segment_take_slot(&first, &slots, SKV_SLOTS_LIVE));
+    CHECK(skv_segment_take_slot(&first, &slots, SKV_SLOTS_MAX));
 }
 
 int main(void)

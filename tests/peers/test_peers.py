@@ -257,3 +257,17 @@ def test_a_peer_may_have_any_name(tmp_path: Path) -> None:
     with shardkv.open(tmp_path / "a") as store:
         assert list(store.peers) == [name]
     assert shardkv.promote(name, tmp_path / "a").members == (str(tmp_path / "a"),)
+
+
+def test_looking_at_a_directory_of_a_family_leaves_no_files(
+    places: tuple[Path, Path, Path],
+) -> None:
+    """Each look left a log segment of 4 MiB: thousands of them, and it could not be opened any more."""
+    a, b, _ = places
+    with shardkv.open(a, shards=1, peers=[b], ack="all") as store:
+        store[b"key"] = b"value"
+    for place in (a, b):
+        before = len(os.listdir(place / "log"))
+        for _ in range(4):
+            assert contents(place) == {b"key": b"value"}
+        assert len(os.listdir(place / "log")) <= before
