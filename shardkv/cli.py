@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
 import sys
@@ -35,10 +36,14 @@ def telling(command: Callable[..., None]) -> Callable[..., None]:
         try:
             command(**given)
         except (shardkv.Error, OSError) as error:
-            if given["as_json"]:
-                say_json({"error": type(error).__name__, "text": str(error)})
+            with contextlib.suppress(OSError):  # it may be the output that failed
+                if given["as_json"]:
+                    say_json({"error": type(error).__name__, "text": str(error)})
             click.echo(f"{type(error).__name__}: {error}", err=True)
             sys.exit(DAMAGED if isinstance(error, shardkv.CorruptionError) else NOT_DONE)
+        except KeyboardInterrupt:
+            click.echo("interrupted", err=True)
+            sys.exit(NOT_DONE)
 
     return run
 

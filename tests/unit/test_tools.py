@@ -150,3 +150,30 @@ def test_dump_takes_a_prefix_of_any_bytes(path: Path) -> None:
         store[b"\xfe1"] = b"v"
     result = CliRunner().invoke(tools, ["dump", "--prefix", os.fsdecode(b"\xfe"), str(path)])
     assert (result.exit_code, result.output) == (0, "b'\\xfe1' b'v'\n")
+
+
+@pytest.mark.parametrize("words", [["check", "--no-pages"], ["dump"], ["stats"]])
+def test_output_that_cannot_be_written_is_no_damage(path: Path, words: list[str]) -> None:
+    """With --json the error was written there as well, and a traceback's exit code is that of damage."""
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "shardkv", *words, "--json", path],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert done.returncode == 2
+    assert done.stderr.startswith("OSError: [Errno 28]")
+    assert "Traceback" not in done.stderr
+
+
+def test_ctrl_c_is_no_damage(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It ended with 1, as damage does."""
+
+    def interrupt(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(shardkv, "check", interrupt)
+    found = run("check", path)
+    assert (found.exit_code, found.stderr) == (2, "interrupted\n")
