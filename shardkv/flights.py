@@ -39,29 +39,30 @@ class Flights:
         Raises: what `make` raises; LockOwnerError when this thread would wait for itself.
         """
         me = threading.get_ident()
-        flight = self._board(key, me)
-        if flight.value is not None:
-            return flight.value
+        flight = fresh = Flight(me)
         try:
-            flight.value = make()
+            flight = self._board(key, fresh)
+            if flight.value is None:
+                flight.value = make()
             return flight.value
         finally:
-            self._land(key, flight)
+            if flight.owner == me and key in self._flights and self._flights[key] is flight:
+                self._land(key, flight)
 
-    def _board(self, key: bytes, me: int) -> Flight:
-        """Return the flight: landed, or with this thread as its owner."""
-        fresh, turn = Flight(me), threading.Lock()
+    def _board(self, key: bytes, fresh: Flight) -> Flight:
+        """Return the flight: landed, or with this thread, `fresh.owner`, as its owner."""
+        me, turn = fresh.owner, threading.Lock()
         turn.acquire()
         waiter = me, turn
-        with self._guard:
-            flight = self._flights.setdefault(key, fresh)
-            if flight is fresh:
-                return flight
-            self._refuse_circle(flight, me)
-            flight.waiters.append(waiter)
-            self._waiting[me] = flight
         with ExitStack() as undo:
-            undo.callback(self._give_up, key, flight, waiter)
+            with self._guard:
+                flight = self._flights.setdefault(key, fresh)
+                if flight is fresh:
+                    return flight
+                self._refuse_circle(flight, me)
+                undo.callback(self._give_up, key, flight, waiter)
+                flight.waiters.append(waiter)
+                self._waiting[me] = flight
             turn.acquire()  # only Ctrl-C ends this wait before its time
             undo.pop_all()
         return flight
@@ -94,5 +95,5 @@ class Flights:
             if waits:
                 flight.waiters.remove(waiter)
                 self._waiting.pop(waiter[0], None)
-        if not waits and flight.value is None:
+        if not waits and flight.value is None and flight.owner == waiter[0]:
             self._land(key, flight)  # it was this thread's turn

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
-from contextlib import ExitStack
 from typing import Any, Self
 
 from shardkv._native import as_bytes
@@ -54,13 +53,14 @@ class KeyLock:
         loop = running_loop()
         owner, deadline = current_owner(loop), self._deadline()
         asked = [(number, ThreadWaiter(owner, loop)) for number in self._numbers]
-        with ExitStack() as undo:
-            undo.callback(self._withdraw, asked)
+        try:  # nothing is called after the last grant, where a Ctrl-C would be raised
             for number, waiter in asked:
                 if not self._stripes.ask(number, waiter, may_wait=self._timeout != 0):
                     waiter.wait(left(deadline))
                     self._granted(waiter)
-            undo.pop_all()
+        except BaseException:
+            self._withdraw(asked)
+            raise
 
     async def acquire_async(self) -> None:
         """Take the lock; suspend the task, not the event loop, while somebody else has it.
@@ -75,13 +75,14 @@ class KeyLock:
             raise LockOwnerError("no asyncio event loop runs here: use `with`, or acquire")
         owner, deadline = current_owner(loop), self._deadline()
         asked = [(number, TaskWaiter(owner, loop)) for number in self._numbers]
-        with ExitStack() as undo:
-            undo.callback(self._withdraw, asked)
+        try:
             for number, waiter in asked:
                 if not self._stripes.ask(number, waiter, may_wait=self._timeout != 0):
                     await waiter.wait(left(deadline))
                     self._granted(waiter)
-            undo.pop_all()
+        except BaseException:
+            self._withdraw(asked)
+            raise
 
     def release(self) -> None:
         """Give the lock back once.
@@ -102,28 +103,33 @@ class KeyLock:
             self._stripes.withdraw(number, waiter)
 
     def __enter__(self) -> Self:
-        with self._entering() as inside:
+        owner = self._enter()
+        try:
             self.acquire()
-            inside.pop_all()
+        except BaseException:
+            self._inside.remove(owner)
+            raise
         return self
 
     def __exit__(self, *raised: object) -> None:
         self._leave()
 
     async def __aenter__(self) -> Self:
-        with self._entering() as inside:
+        owner = self._enter()
+        try:
             await self.acquire_async()
-            inside.pop_all()
+        except BaseException:
+            self._inside.remove(owner)
+            raise
         return self
 
     async def __aexit__(self, *raised: object) -> None:
         self._leave()
 
-    def _entering(self) -> ExitStack:
-        owner, undo = current_owner(running_loop()), ExitStack()
+    def _enter(self) -> object:
+        owner = current_owner(running_loop())
         self._inside.append(owner)
-        undo.callback(self._inside.remove, owner)
-        return undo
+        return owner
 
     def _leave(self) -> None:
         """Give the lock back at the end of a block: that of a generator may be ended by another task, or thread."""

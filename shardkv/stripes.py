@@ -117,15 +117,16 @@ class Stripes:
         """
         fresh = Stripe(waiter.owner)
         with self._guard:
-            stripe = self._held.setdefault(number, fresh)
-            if stripe is fresh:
+            if may_wait and isinstance(waiter, ThreadWaiter):
+                refuse_standstill(self._held.get(number), waiter)
+            # No call from here until it is done: neither Ctrl-C nor the collector comes in between.
+            if number not in self._held:
                 waiter.granted = True
-            elif stripe.owner is waiter.owner:
+                self._held[number] = fresh
+            elif (stripe := self._held[number]).owner is waiter.owner:
+                waiter.granted = True
                 stripe.depth += 1
-                waiter.granted = True
             elif may_wait:
-                if isinstance(waiter, ThreadWaiter):
-                    refuse_standstill(stripe, waiter.loop)
                 stripe.line.append(waiter)
             return waiter.granted
 
@@ -189,10 +190,12 @@ class Stripes:
             return 0 if stripe is None else len(stripe.line)
 
 
-def refuse_standstill(stripe: Stripe, loop: AbstractEventLoop | None) -> None:
-    """Raise when a thread that runs `loop` would block for a task of it."""
+def refuse_standstill(stripe: Stripe | None, thread: ThreadWaiter) -> None:
+    """Raise when a thread that runs an event loop would block for a task of it."""
+    if stripe is None or thread.loop is None or stripe.owner is thread.owner:
+        return
     parties = (stripe.owner, *(waiter.owner for waiter in stripe.line))
-    if loop is not None and any(loop_of(party) is loop for party in parties):
+    if any(loop_of(party) is thread.loop for party in parties):
         raise LockOwnerError(
             "a task of this event loop holds the lock, or is in line for it, and cannot go on while the loop is "
             "blocked: use `async with`"

@@ -42,15 +42,15 @@ class Work:
         owner = current_owner(running_loop())
         if self.owner is not None:
             raise ClosedError("the transaction is over; begin a new one")
-        if self.shared.transactions.setdefault(owner, self) is not self:
-            raise InvalidError(
-                "a transaction of this store is open in this thread already; transactions do not nest"
-            )
-        self.owner = owner
         try:
+            if self.shared.transactions.setdefault(owner, self) is not self:
+                raise InvalidError(
+                    "a transaction of this store is open in this thread already; transactions do not nest"
+                )
+            self.owner = owner
             self.snapshot = Snapshot(self.engine)
         finally:
-            if self.snapshot is None:
+            if self.snapshot is None and self.shared.transactions.get(owner) is self:
                 del self.shared.transactions[owner]
 
     def cut(self) -> Any:

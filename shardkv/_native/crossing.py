@@ -51,12 +51,18 @@ def pack(items: object) -> bytes:
 
 def owned(pointer: Any, free: Callable[[Any], None], *kept: Any) -> Any:
     """Give a C object to the garbage collector; what it was made from stays alive until it is freed."""
+    made: list[Any] = []
+    own(made, pointer, free, *kept)
+    return made[0]
 
+
+def own(made: list[Any], pointer: Any, free: Callable[[Any], None], *kept: Any) -> None:
+    """Add a C object that is `owned` to a list; if a Ctrl-C is raised here, it is not owned, or in the list."""
     release = functools.partial(
         free
     )  # no Python of ours, in which a Ctrl-C would be raised, and get lost
     vars(release)["kept"] = kept
-    return ffi.gc(pointer, release)
+    made.extend(map(ffi.gc, [pointer], [release]))  # C puts it into the list
 
 
 def begun(free: Callable[[Any], None], call: Callable[..., Any], *args: Any) -> Any:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import ExitStack
 from typing import Any
 
 import msgpack
 
 from shardkv._core import ffi, lib
 from shardkv._native.codes import AGAIN, NOT_FOUND, error_from
-from shardkv._native.crossing import Workspace, owned
+from shardkv._native.crossing import Workspace, own, owned
 from shardkv._native.handle import Handle
 
 
@@ -79,14 +80,18 @@ class Reading(Handle):
     def open_snapshot(self) -> Any:
         """Take one cut; return its handle, which frees itself."""
         ws, out = self.take(), ffi.new("skv_snapshot **")
-        code = lib.skv_snapshot_open(self.handle, out, ws.c)
+        made: list[Any] = []
+        with ExitStack() as undo:
+            undo.callback(lambda: made or lib.skv_snapshot_free(out[0]))  # after a Ctrl-C
+            code = lib.skv_snapshot_open(self.handle, out, ws.c)
+            own(made, out[0], lib.skv_snapshot_free, self.handle)
         if code not in (0, AGAIN):
             raise error_from(ws.c.error)
-        handle, seqno = owned(out[0], lib.skv_snapshot_free, self.handle), int(ws.c.seqno)
+        seqno = int(ws.c.seqno)
         self.give(ws)  # from here on it may be another call's
         if code == AGAIN:
             self.wait(seqno)
-        return handle
+        return made[0]
 
     def first_rows(
         self,

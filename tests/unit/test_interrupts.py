@@ -31,6 +31,19 @@ def strike(*calls: str) -> None:
     sys.setprofile(look)
 
 
+def strike_at(place: int) -> None:
+    """Let a Ctrl-C come at so manieth return from C, in this thread."""
+    left = [place]
+
+    def look(_frame: Any, event: str, _called: Any) -> None:
+        left[0] -= event == "c_return"
+        if not left[0]:
+            sys.setprofile(None)
+            raise KeyboardInterrupt
+
+    sys.setprofile(look)
+
+
 def threads() -> set[threading.Thread]:
     return {thread for thread in threading.enumerate() if thread.name in NAMES}
 
@@ -130,3 +143,44 @@ def test_a_backup_that_is_interrupted_as_it_begins_can_be_begun_again(
     with pytest.raises(KeyboardInterrupt):
         store.backup(tmp_path / "backup")
     assert store.backup(tmp_path / "backup").seqno == 1
+
+
+def lock(store: shardkv.Store) -> None:
+    key_lock = store.locks([b"a", b"b"])
+    key_lock.__enter__()
+    sys.setprofile(None)
+    key_lock.__exit__(None, None, None)
+
+
+def get_or_set(store: shardkv.Store) -> None:
+    store.get_or_set(b"made", lambda: b"value")
+
+
+def transaction(store: shardkv.Store) -> None:
+    with store.transaction() as t:
+        t.get(b"made")
+
+
+def snapshot(store: shardkv.Store) -> None:
+    store.snapshot().close()
+
+
+@pytest.mark.parametrize("call", [lock, get_or_set, transaction, snapshot])
+def test_a_call_that_is_interrupted_anywhere_holds_nothing(store: shardkv.Store, call: Any) -> None:
+    """A lock, the making of a value and a transaction were somebody's for ever, a snapshot kept disk space."""
+    finished, place, shared = False, 0, store._shared
+    while not finished:
+        place += 1
+        store.delete(b"made")
+        strike_at(place)
+        try:
+            call(store)
+            finished = True
+        except KeyboardInterrupt:
+            pass
+        finally:
+            sys.setprofile(None)
+        held = shared.stripes.held(), shared.transactions, shared.flights._flights
+        assert not any(held), f"after a Ctrl-C at place {place}"
+        assert not store.stats().snapshots, f"after a Ctrl-C at place {place}"
+    assert place > 5
