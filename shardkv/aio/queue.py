@@ -71,12 +71,15 @@ class Queue:
     def _signalled(self) -> None:
         if self._shut:
             return
-        durable = self._notifier.read()
         try:
+            durable = self._notifier.read()
             self.waiting.resolve(durable)
-        finally:  # also when a task ended the program in between
             if not self._shut:
                 self._look_ahead(durable)
+        except (KeyboardInterrupt, SystemExit):  # of a task, or here: the loop may go on
+            self.armed = False
+            self.loop.call_soon(self._signalled)
+            raise
 
     def _look_ahead(self, durable: int) -> None:
         """After those who were served: wait for the next signal, or end it."""

@@ -195,3 +195,31 @@ def test_a_seqno_that_was_not_written_is_not_waited_for(run: Run[Any], path: Pat
 
     run(main())
     assert stored(path) == {b"a": b"1"}
+
+
+@pytest.mark.parametrize("step", ["read", "failure", "arm"])
+def test_a_signal_that_ctrl_c_came_upon_is_looked_at_again(path: Path, step: str) -> None:
+    """It was taken, and nobody armed anew: whoever waited, and whoever came later, waited for ever."""
+    struck: list[str] = []
+    with asyncio.Runner() as runner:
+        loop, store = runner.get_loop(), runner.run(_open(path))
+        runner.run(store.put(b"before", b"0"))
+        notifier = store._lines[loop]._notifier
+        take = getattr(notifier, step)
+
+        def strike(*args: Any) -> Any:
+            answer = take(*args)
+            if not struck:
+                struck.append(step)
+                raise KeyboardInterrupt
+            return answer
+
+        setattr(notifier, step, strike)
+        put = loop.create_task(store.put(b"a", b"1"))
+        with pytest.raises(KeyboardInterrupt):
+            loop.run_until_complete(asyncio.Event().wait())
+        if step != "arm":  # where it was the task itself that was struck
+            assert loop.run_until_complete(asyncio.wait_for(put, 20)) == 2
+        assert loop.run_until_complete(asyncio.wait_for(store.put(b"b", b"2"), 20)) == 3
+        loop.run_until_complete(store.close())
+    assert stored(path) == {b"before": b"0", b"a": b"1", b"b": b"2"}
