@@ -53,14 +53,16 @@ class KeyLock:
         loop = running_loop()
         owner, deadline = current_owner(loop), self._deadline()
         asked = [(number, ThreadWaiter(owner, loop)) for number in self._numbers]
+        held = False
         try:  # nothing is called after the last grant, where a Ctrl-C would be raised
             for number, waiter in asked:
                 if not self._stripes.ask(number, waiter, may_wait=self._timeout != 0):
                     waiter.wait(left(deadline))
                     self._granted(waiter)
-        except BaseException:
-            self._withdraw(asked)
-            raise
+            held = True
+        finally:
+            if not held:
+                self._withdraw(asked)
 
     async def acquire_async(self) -> None:
         """Take the lock; suspend the task, not the event loop, while somebody else has it.
@@ -75,14 +77,16 @@ class KeyLock:
             raise LockOwnerError("no asyncio event loop runs here: use `with`, or acquire")
         owner, deadline = current_owner(loop), self._deadline()
         asked = [(number, TaskWaiter(owner, loop)) for number in self._numbers]
+        held = False
         try:
             for number, waiter in asked:
                 if not self._stripes.ask(number, waiter, may_wait=self._timeout != 0):
                     await waiter.wait(left(deadline))
                     self._granted(waiter)
-        except BaseException:
-            self._withdraw(asked)
-            raise
+            held = True
+        finally:
+            if not held:
+                self._withdraw(asked)
 
     def release(self) -> None:
         """Give the lock back once.
@@ -103,24 +107,26 @@ class KeyLock:
             self._stripes.withdraw(number, waiter)
 
     def __enter__(self) -> Self:
-        owner = self._enter()
+        owner, held = self._enter(), False
         try:
             self.acquire()
-        except BaseException:
-            self._inside.remove(owner)
-            raise
+            held = True
+        finally:
+            if not held:
+                self._inside.remove(owner)
         return self
 
     def __exit__(self, *raised: object) -> None:
         self._leave()
 
     async def __aenter__(self) -> Self:
-        owner = self._enter()
+        owner, held = self._enter(), False
         try:
             await self.acquire_async()
-        except BaseException:
-            self._inside.remove(owner)
-            raise
+            held = True
+        finally:
+            if not held:
+                self._inside.remove(owner)
         return self
 
     async def __aexit__(self, *raised: object) -> None:
