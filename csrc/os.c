@@ -244,7 +244,8 @@ skv_code skv_os_sync(int fd, const char *name, skv_error *err)
 skv_code skv_os_write_out(int fd, const char *name, uint64_t offset, uint64_t bytes, skv_error *err)
 {
     const unsigned all = SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER;
-    if ((faulted() ? -1 : sync_file_range(fd, (off_t)offset, (off_t)bytes, all)) == 0)
+    if ((faulted() ? -1 : sync_file_range(fd, (off_t)offset, (off_t)bytes, all)) == 0 || errno == EINVAL ||
+        errno == ESPIPE || errno == EOPNOTSUPP || errno == ENOSYS || errno == EPERM)
         return SKV_OK;
     return skv_fail_errno(err, errno, name, "cannot write out: %s", strerror(errno));
 }

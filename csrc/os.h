@@ -43,7 +43,8 @@ skv_code skv_os_write(int fd, const char *name, const void *data, size_t bytes, 
 skv_code skv_os_write2(int fd, const char *name, struct iovec pieces[2], uint64_t offset, skv_error *err);
 /* fdatasync. After a failure the state of the file is unknown: never call it again on this descriptor. */
 skv_code skv_os_sync(int fd, const char *name, skv_error *err);
-/* Send what was written of this range to the device, and wait until it is there. Nothing is durable before a sync. */
+/* Send what was written of this range to the device, and wait until it is there. Nothing is durable before a sync. A file
+ * system, a sandbox or a kernel that cannot do it is fine. */
 skv_code skv_os_write_out(int fd, const char *name, uint64_t offset, uint64_t bytes, skv_error *err);
 /* Make the file shorter. */
 skv_code skv_os_cut(int fd, const char *name, uint64_t bytes, skv_error *err);

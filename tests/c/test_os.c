@@ -230,6 +230,7 @@ static void test_every_counted_call_can_fail(void)
     FAILS(skv_os_write(fd, NAME, &byte, 1, 0, &err));
     FAILS(skv_os_write2(fd, NAME, pieces, 0, &err));
     FAILS(skv_os_sync(fd, NAME, &err));
+    FAILS(skv_os_write_out(fd, NAME, 0, 4096, &err));
     FAILS(skv_os_sync_dir(dir, "log", &err));
     FAILS(skv_os_reserve(fd, NAME, 4096, &err));
     FAILS(skv_os_lock(fd, NAME, &err));
@@ -255,6 +256,25 @@ static void test_room_is_reserved_without_changing_the_size(void)
     scratch_remove(dir, PLACE);
 }
 
+/* Story: a file system without sync_file_range got no second segment. */
+static void test_where_writing_out_is_not_supported_it_is_left_out(void)
+{
+    const int unsupported[] = {EINVAL, ESPIPE, EOPNOTSUPP, ENOSYS, EPERM};
+    int dir = scratch_make(PLACE), fd = make_file(dir);
+    skv_error err = {0};
+    for (size_t i = 0; i < sizeof unsupported / sizeof unsupported[0]; i++) {
+        skv_os_fail(1, SKV_FAULT_ERROR, unsupported[i], 0);
+        CHECK_OK(skv_os_write_out(fd, NAME, 0, 4096, &err), &err);
+        CHECK_EQ(skv_os_calls(), 1);
+    }
+    skv_os_fail(1, SKV_FAULT_ERROR, EIO, 0);
+    CHECK_EQ(skv_os_write_out(fd, NAME, 0, 4096, &err), SKV_IO);
+    CHECK_EQ(err.sys_errno, EIO);
+    skv_os_fail(0, SKV_FAULT_NONE, 0, 0);
+    skv_os_close(fd);
+    scratch_remove(dir, PLACE);
+}
+
 int main(void)
 {
     RUN(test_short_writes_and_interruptions_leave_no_gap);
@@ -266,6 +286,7 @@ int main(void)
     RUN(test_a_lock_belongs_to_one_open_file);
     RUN(test_memory_becomes_the_files_pages_at_the_same_address);
     RUN(test_every_counted_call_can_fail);
+    RUN(test_where_writing_out_is_not_supported_it_is_left_out);
     RUN(test_room_is_reserved_without_changing_the_size);
     return 0;
 }
