@@ -24,36 +24,43 @@ void skv_lane_free(skv_lane *lane)
     skv_mutex_free(&lane->lock);
 }
 
-skv_code skv_lane_view_take(skv_lane *lane, skv_lane_view *out, skv_error *err)
+skv_code skv_lanes_begin(skv_lane *lanes, uint32_t count, skv_lane_view *views, skv_error *err)
 {
-    skv_code code;
-    skv_lock(&lane->lock);
-    out->first_seqno = skv_lane_first_seqno(lane);
-    out->generations[0] = lane->active;
-    out->generations[1] = lane->sealed;
-    skv_index_keep(lane->active);
-    if (lane->sealed)
-        skv_index_keep(lane->sealed);
-    skv_unlock(&lane->lock);
-    /* After it: a flush commits first and lets its generation go later, so that this pair misses nothing, and nothing newer is
-     * sealed meanwhile. Without the lock: while the map is about to grow this waits for those who read, and they need it. */
-    code = skv_shard_read_begin(lane->shard, &out->txn, err);
-    if (code != SKV_OK) {
-        skv_index_release(out->generations[0]);
-        skv_index_release(out->generations[1]);
-        *out = (skv_lane_view){0};
+    skv_code code = SKV_OK;
+    for (uint32_t i = 0; i < count && code == SKV_OK; i++) {
+        skv_lock(&lanes[i].lock);
+        views[i].generation = lanes[i].generation;
+        skv_unlock(&lanes[i].lock);
+        code = skv_shard_read_begin(lanes[i].shard, &views[i].txn, err);
     }
     return code;
 }
 
-void skv_lane_view_release(skv_lane *lane, skv_lane_view *view)
+void skv_lanes_release(skv_lane *lanes, uint32_t count, skv_lane_view *views)
 {
-    if (!view->txn)
-        return;
-    skv_shard_read_end(lane->shard, view->txn);
-    skv_index_release(view->generations[0]);
-    skv_index_release(view->generations[1]);
-    *view = (skv_lane_view){0};
+    for (uint32_t i = 0; i < count && views[i].txn; i++) {
+        skv_shard_read_end(lanes[i].shard, views[i].txn);
+        skv_index_release(views[i].generations[0]);
+        skv_index_release(views[i].generations[1]);
+        views[i] = (skv_lane_view){0};
+    }
+}
+
+skv_code skv_lane_view_take(skv_lane *lane, skv_lane_view *view)
+{
+    bool holds;
+    skv_lock(&lane->lock);
+    holds = skv_lane_view_holds(lane, view);
+    if (holds) {
+        view->first_seqno = skv_lane_first_seqno(lane);
+        view->generations[0] = lane->active;
+        view->generations[1] = lane->sealed;
+        skv_index_keep(lane->active);
+        if (lane->sealed)
+            skv_index_keep(lane->sealed);
+    }
+    skv_unlock(&lane->lock);
+    return holds ? SKV_OK : SKV_AGAIN;
 }
 
 uint64_t skv_lane_first_seqno(const skv_lane *lane)

@@ -46,18 +46,27 @@ typedef struct {
     skv_sweep sweep;
 } skv_lane;
 
-/* What one reader sees of a lane: kept generations, newest first, and the shard as it was in the same moment. */
+/* What one reader sees of a lane: kept generations, newest first, and a shard that misses nothing but what these hold. */
 typedef struct {
     skv_index *generations[2]; /* owned references; NULL where there is none */
     skv_shard_txn *txn;        /* owned */
+    uint64_t generation;       /* the lane's, before the transaction began */
     uint64_t first_seqno;      /* of the oldest unflushed record; UINT64_MAX when all is flushed */
 } skv_lane_view;
 
 skv_code skv_lane_create(skv_lane *lane, skv_shard *shard, skv_clock *clock, const skv_slots *slots, skv_error *err);
 void skv_lane_free(skv_lane *lane);
-/* Under the log's lock: nothing is sealed meanwhile. owned: skv_lane_view_release. */
-skv_code skv_lane_view_take(skv_lane *lane, skv_lane_view *out, skv_error *err);
-void skv_lane_view_release(skv_lane *lane, skv_lane_view *view);
+/* Begin the views' transactions. Outside every lock: while a map is about to grow this waits for those who read, and they may
+ * need the locks. owned, on failure too: skv_lanes_release. */
+skv_code skv_lanes_begin(skv_lane *lanes, uint32_t count, skv_lane_view *views, skv_error *err);
+void skv_lanes_release(skv_lane *lanes, uint32_t count, skv_lane_view *views);
+/* Has no flush ended since the view's transaction began? Then it misses nothing that the lane has let go. Under the lock. */
+static inline bool skv_lane_view_holds(const skv_lane *lane, const skv_lane_view *view)
+{
+    return lane->generation == view->generation;
+}
+/* Keep the generations, under the log's lock: nothing is sealed meanwhile. AGAIN: the view does not hold. */
+skv_code skv_lane_view_take(skv_lane *lane, skv_lane_view *view);
 /* The oldest unflushed record; UINT64_MAX when all is flushed. Under the lock. */
 uint64_t skv_lane_first_seqno(const skv_lane *lane);
 /* Nothing in the shard is newer: a flush under way may have put some of what it holds there. Takes the lock. */

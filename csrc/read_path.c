@@ -2,6 +2,7 @@
 #include "read_path.h"
 
 #include "hash.h"
+#include "memory.h"
 
 #define RESOLVE_AT_ONCE 256
 #define RESOLVE_ROUNDS 4
@@ -147,57 +148,94 @@ static skv_code count_base(skv_lane *lane, skv_lane_below *below, uint64_t most,
 }
 
 /* Keys of one lane, resolving at most `most` entries. Under the lane's lock: the sum is of one moment. */
-static skv_code count_lane(skv_lane *lane, uint64_t most, uint64_t *keys, uint64_t *left, skv_error *err)
+static skv_code count_lane(skv_lane *lane, skv_shard_txn *txn, uint64_t most, uint64_t *keys, uint64_t *left,
+                           skv_error *err)
 {
-    skv_lane_below below = {.lane = lane, .err = err};
+    skv_lane_below below = {.lane = lane, .txn = txn, .err = err};
     uint64_t base_left = 0;
-    skv_code code = skv_shard_read_begin(lane->shard, &below.txn, err);
-    if (code != SKV_OK)
-        return code;
+    skv_code code = count_base(lane, &below, most, keys, &base_left, err);
     lane->counted = true;
-    code = count_base(lane, &below, most, keys, &base_left, err);
     below.under = lane->sealed;
     if (code == SKV_OK)
         code = skv_index_resolve(lane->active, most, (skv_index_below){skv_lane_is_below, &below}, left);
     *keys += (uint64_t)skv_index_delta(lane->active);
     *left += base_left;
-    skv_shard_read_end(lane->shard, below.txn);
     return code;
 }
 
-static skv_code count_all(skv_parts *parts, uint64_t most, uint64_t *keys, uint64_t *left, skv_error *err)
+typedef struct {
+    skv_lane_view *views; /* begun */
+    uint64_t keys;
+    uint64_t left; /* that are not known to be below or not */
+} census;
+
+/* AGAIN: a flush ended since the views began. */
+static skv_code count_all(skv_parts *parts, uint64_t most, census *out, skv_error *err)
 {
     skv_code code = SKV_OK;
-    *keys = *left = 0;
+    out->keys = out->left = 0;
     for (uint32_t i = 0; i < parts->lane_count && code == SKV_OK; i++) {
         skv_lane *lane = &parts->lanes[i];
-        uint64_t here, here_left = 0;
+        uint64_t here = 0, here_left = 0;
         skv_lock(&lane->lock);
-        code = count_lane(lane, most, &here, &here_left, err);
+        code = skv_lane_view_holds(lane, &out->views[i])
+                   ? count_lane(lane, out->views[i].txn, most, &here, &here_left, err)
+                   : SKV_AGAIN;
         skv_unlock(&lane->lock);
-        *keys += here;
-        *left += here_left;
+        out->keys += here;
+        out->left += here_left;
     }
     return code;
+}
+
+static skv_code count_some(skv_parts *parts, census *out, skv_error *err)
+{
+    skv_code code;
+    do {
+        code = skv_lanes_begin(parts->lanes, parts->lane_count, out->views, err);
+        if (code == SKV_OK)
+            code = count_all(parts, RESOLVE_AT_ONCE, out, err);
+        skv_lanes_release(parts->lanes, parts->lane_count, out->views);
+    } while (code == SKV_AGAIN);
+    return code;
+}
+
+static skv_code count_rest(skv_parts *parts, census *out, uint64_t *wait_seqno, skv_error *err)
+{
+    skv_code code;
+    do {
+        code = skv_lanes_begin(parts->lanes, parts->lane_count, out->views, err);
+        skv_log_lock(parts->log);
+        if (code == SKV_OK)
+            code = count_all(parts, UINT64_MAX, out, err);
+        *wait_seqno = skv_log_last_disk(parts->log);
+        skv_log_unlock(parts->log);
+        skv_lanes_release(parts->lanes, parts->lane_count, out->views);
+    } while (code == SKV_AGAIN);
+    return code;
+}
+
+/* Resolve in short steps while others write; then the rest at once, under the lock. */
+static skv_code count(skv_parts *parts, census *out, uint64_t *wait_seqno, skv_error *err)
+{
+    skv_code code = SKV_OK;
+    uint64_t before = UINT64_MAX;
+    out->left = UINT64_MAX;
+    for (int stalled = 0; code == SKV_OK && out->left > RESOLVE_AT_ONCE && stalled < RESOLVE_ROUNDS; before = out->left) {
+        code = count_some(parts, out, err);
+        stalled += out->left >= before;
+    }
+    return code == SKV_OK ? count_rest(parts, out, wait_seqno, err) : code;
 }
 
 skv_code skv_read_count(skv_parts *parts, uint64_t slice_ns, uint64_t *out, uint64_t *wait_seqno, skv_error *err)
 {
-    skv_code code = SKV_OK;
     unsigned seen = skv_event_read(&parts->flushed);
-    uint64_t left = UINT64_MAX, before = UINT64_MAX;
-    /* Resolve in short steps while others write; then the rest at once, under the lock. */
-    for (int stalled = 0; code == SKV_OK && left > RESOLVE_AT_ONCE && stalled < RESOLVE_ROUNDS; before = left) {
-        code = count_all(parts, RESOLVE_AT_ONCE, out, &left, err);
-        stalled += left >= before;
-    }
-    if (code != SKV_OK)
-        return code;
-    skv_log_lock(parts->log);
-    code = count_all(parts, UINT64_MAX, out, &left, err);
-    *wait_seqno = skv_log_last_disk(parts->log);
-    skv_log_unlock(parts->log);
-    if (code != SKV_OK || !left)
+    census found = {.views = skv_alloc(parts->lane_count * sizeof found.views[0])};
+    skv_code code = found.views ? count(parts, &found, wait_seqno, err) : skv_fail(err, SKV_NO_MEMORY, "out of memory");
+    skv_release(found.views);
+    *out = found.keys;
+    if (code != SKV_OK || !found.left)
         return code;
     /* A flush is in the middle of a generation that nobody had counted: the end of that flush tells. */
     code = skv_pressure_failure(&parts->pressure, "cannot count the keys, a flush fails", err);

@@ -8,8 +8,9 @@
 #include "memory.h"
 #include "os.h"
 
-#define READERS_MAX 4096
+#define READERS_MAX (SKV_SHARD_READERS_LONG + 1024)
 #define GROW_WAIT_NS SKV_NS_PER_S
+#define GATE_NS (16 * SKV_NS_PER_MS)
 #define DATA_DBI 1 /* the main database: lmdb.h gives it this handle */
 #define FREE_LISTS 0 /* handle of the pages that commits have freed: txn id to a count and so many page numbers */
 
@@ -171,6 +172,7 @@ skv_code skv_shard_open(const skv_shard_place *place, bool create, skv_shard **o
     shard->lmdb = place->lmdb;
     shard->number = place->number;
     shard->fd = -1;
+    shard->gate_ns = GATE_NS;
     memcpy(shard->store_id, place->store_id, SKV_STORE_ID_BYTES);
     (void)snprintf(shard->name, sizeof shard->name, "shards/%04u/data.mdb", place->number);
     skv_mutex_create(&shard->lock);
@@ -203,25 +205,48 @@ void skv_shard_free(skv_shard *shard)
 
 /* -- space ----------------------------------------------------------------------------------------------------------- */
 
-skv_code skv_shard_grow(skv_shard *shard, skv_error *err)
+/* Until nobody is counted, or the time is over. Under the lock. */
+static bool wait_for_none(skv_shard *shard, const uint32_t *count, uint64_t end_ns)
 {
-    MDB_envinfo info;
-    uint64_t end = skv_now_ns() + GROW_WAIT_NS;
-    int rc = shard->lmdb->env_info(shard->env, &info);
-    bool alone;
-    skv_lock(&shard->lock);
-    shard->growing = true;
-    while (shard->open_txns && skv_now_ns() < end) {
+    while (*count && skv_now_ns() < end_ns) {
         unsigned seen = skv_event_read(&shard->quiet);
         skv_unlock(&shard->lock);
         skv_event_wait(&shard->quiet, seen, 10 * SKV_NS_PER_MS);
         skv_lock(&shard->lock);
     }
-    alone = !shard->open_txns;
+    return !*count;
+}
+
+/* With nobody let in. Who does not end by then is waited for beside the others, before the next try; for those that take turns
+ * the gate stays closed longer from try to try. Under the lock, with the gate closed when nobody is left. */
+static bool close_gate(skv_shard *shard)
+{
+    shard->growing = true;
+    if (wait_for_none(shard, &shard->open_txns, skv_now_ns() + shard->gate_ns))
+        return true;
+    shard->growing = false;
+    shard->tries++;
+    shard->stayed = shard->open_txns;
+    shard->gate_ns = 2 * shard->gate_ns < GROW_WAIT_NS ? 2 * shard->gate_ns : GROW_WAIT_NS;
+    skv_event_notify(&shard->quiet);
+    return false;
+}
+
+skv_code skv_shard_grow(skv_shard *shard, skv_error *err)
+{
+    MDB_envinfo info;
+    uint64_t end = skv_now_ns() + GROW_WAIT_NS;
+    int rc = shard->lmdb->env_info(shard->env, &info);
+    bool alone = false;
+    skv_lock(&shard->lock);
+    while (!alone && wait_for_none(shard, &shard->stayed, end) && skv_now_ns() < end)
+        alone = close_gate(shard);
     while (alone && shard->pooled)
         skv_shard_txn_free(shard, shard->pool[--shard->pooled]);
     if (alone && rc == 0)
         rc = shard->lmdb->env_set_mapsize(shard->env, 2 * info.me_mapsize);
+    if (alone)
+        shard->gate_ns = GATE_NS;
     shard->growing = false;
     skv_unlock(&shard->lock);
     skv_event_notify(&shard->quiet);

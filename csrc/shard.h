@@ -31,6 +31,9 @@ void skv_shard_free(skv_shard *shard);
 
 /* -- reading -- */
 
+/* So many read transactions may stay open; as many slots as short ones need are kept free beside them. */
+#define SKV_SHARD_READERS_LONG 4096
+
 /* A read transaction: the shard as it is now. owned: skv_shard_read_end. IO, NO_MEMORY, FULL (no reader slot). */
 skv_code skv_shard_read_begin(skv_shard *shard, skv_shard_txn **out, skv_error *err);
 void skv_shard_read_end(skv_shard *shard, skv_shard_txn *txn);

@@ -51,25 +51,35 @@ void skv_shard_txn_free(skv_shard *shard, skv_shard_txn *txn)
     skv_release(txn);
 }
 
+/* One that began after so many tries to grow the map is over. Under the lock. */
+static void count_out(skv_shard *shard, uint64_t tries)
+{
+    shard->open_txns--;
+    shard->stayed -= tries < shard->tries;
+}
+
 skv_code skv_shard_read_begin(skv_shard *shard, skv_shard_txn **out, skv_error *err)
 {
     skv_shard_txn *txn = NULL;
+    uint64_t tries;
     int rc;
     skv_lock(&shard->lock);
     wait_until_grown(shard);
     shard->open_txns++;
+    tries = shard->tries;
     if (shard->pooled)
         txn = shard->pool[--shard->pooled];
     skv_unlock(&shard->lock);
     rc = txn ? begin_again(shard, txn) : begin_new(shard, &txn);
-    *out = txn;
-    if (rc == 0)
+    *out = rc == 0 ? txn : NULL;
+    if (rc == 0) {
+        txn->tries = tries;
         return SKV_OK;
+    }
     skv_shard_txn_free(shard, txn);
     skv_lock(&shard->lock);
-    shard->open_txns--;
+    count_out(shard, tries);
     skv_unlock(&shard->lock);
-    *out = NULL;
     return skv_shard_fail(shard, rc, "begin reading", err);
 }
 
@@ -85,7 +95,7 @@ void skv_shard_read_end(skv_shard *shard, skv_shard_txn *txn)
             shard->lmdb->txn_reset(txn->inner);
         shard->pool[shard->pooled++] = txn;
     }
-    shard->open_txns--;
+    count_out(shard, txn->tries);
     growing = shard->growing;
     skv_unlock(&shard->lock);
     if (!pooled)

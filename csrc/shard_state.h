@@ -14,6 +14,7 @@ struct skv_shard_txn {
     MDB_txn *inner;
     MDB_cursor *cursor; /* owned, or NULL */
     bool fresh;         /* in the pool: still shows the newest commit, can be used as it is */
+    uint64_t tries;     /* the shard's when it began */
 };
 
 typedef struct {
@@ -45,6 +46,9 @@ struct skv_shard {
     uint32_t pooled;
     uint64_t newest_txn_id;
     uint32_t open_txns;
+    uint32_t stayed;   /* of these, at the end of the last try to grow the map */
+    uint64_t tries;    /* that failed, because of those that stayed */
+    uint64_t gate_ns;  /* how long the next one holds others back */
     bool growing;
     skv_event quiet; /* a transaction ended, or growing did */
 

@@ -27,9 +27,11 @@ static void unlink_snapshot(skv_parts *parts, skv_snapshot *snapshot)
     parts->newest_snapshot_seqno = parts->snapshots ? parts->snapshots->seqno : 0;
 }
 
-/* Under the log's lock: no append, no seal in between. */
+/* Under the log's lock: no append, no seal in between. AGAIN: a flush ended since the views began. */
 static skv_code take_views(skv_parts *parts, skv_snapshot *snapshot, skv_error *err)
 {
+    if (parts->snapshot_count >= SKV_SHARD_READERS_LONG)
+        return skv_fail(err, SKV_FULL, "%d snapshots, scans and transactions are open; close some", SKV_SHARD_READERS_LONG);
     snapshot->seqno = skv_log_last(parts->log);
     snapshot->place = skv_log_end(parts->log);
     snapshot->now_ms = skv_clock_now(&parts->clock);
@@ -38,19 +40,31 @@ static skv_code take_views(skv_parts *parts, skv_snapshot *snapshot, skv_error *
     snapshot->needs = parts->needs;
     for (uint32_t i = 0; i < parts->lane_count; i++) {
         skv_lane_view *view = &snapshot->views[i];
-        skv_code code = skv_lane_view_take(&parts->lanes[i], view, err);
-        if (code != SKV_OK)
-            return code;
+        if (skv_lane_view_take(&parts->lanes[i], view) != SKV_OK)
+            return SKV_AGAIN;
         if (view->first_seqno < snapshot->pin_seqno)
             snapshot->pin_seqno = view->first_seqno;
     }
+    link_snapshot(parts, snapshot);
     return SKV_OK;
 }
 
 static void release_views(skv_snapshot *snapshot)
 {
-    for (uint32_t i = 0; i < snapshot->parts->lane_count; i++)
-        skv_lane_view_release(&snapshot->parts->lanes[i], &snapshot->views[i]);
+    skv_lanes_release(snapshot->parts->lanes, snapshot->parts->lane_count, snapshot->views);
+}
+
+static skv_code try_to_take(skv_parts *parts, skv_snapshot *snapshot, skv_error *err)
+{
+    skv_code code = skv_lanes_begin(parts->lanes, parts->lane_count, snapshot->views, err);
+    if (code == SKV_OK) {
+        skv_log_lock(parts->log);
+        code = take_views(parts, snapshot, err);
+        skv_log_unlock(parts->log);
+    }
+    if (code != SKV_OK)
+        release_views(snapshot);
+    return code;
 }
 
 skv_code skv_snapshot_take(skv_parts *parts, skv_snapshot **out, skv_error *err)
@@ -64,13 +78,10 @@ skv_code skv_snapshot_take(skv_parts *parts, skv_snapshot **out, skv_error *err)
     atomic_init(&snapshot->references, 2);
     skv_mutex_create(&snapshot->lock);
     snapshot->created_ns = skv_now_ns();
-    skv_log_lock(parts->log);
-    code = take_views(parts, snapshot, err);
-    if (code == SKV_OK)
-        link_snapshot(parts, snapshot);
-    skv_log_unlock(parts->log);
+    do
+        code = try_to_take(parts, snapshot, err);
+    while (code == SKV_AGAIN);
     if (code != SKV_OK) {
-        release_views(snapshot);
         skv_mutex_free(&snapshot->lock);
         skv_release(snapshot);
         return code;

@@ -133,8 +133,8 @@ class Store(
             limit: at most so many rows.
             values: False yields keys alone.
         Returns: an iterator over the store as it is now, whatever is written meanwhile.
-        Raises: as get; InvalidError when two threads take rows from it at once. A scan without bounds also proves that
-            no record of a shard is missing.
+        Raises: as get; FullError (too many are open); InvalidError when two threads take rows from it at once. A scan
+            without bounds also proves that no record of a shard is missing.
         Cost: rows come in blocks; an open iterator keeps disk space like a snapshot. What was deleted and is not
             flushed yet is stepped over, a microsecond a key: who takes rows from the front, as from a queue, goes on
             with `start` at the last one.

@@ -30,16 +30,19 @@ struct MDB_env {
 struct MDB_txn {
     MDB_env *env;
     bool writes;
+    size_t id;
     table data; /* a copy of its own */
 };
 struct MDB_cursor {
     MDB_txn *txn;
-    size_t found;
+    size_t found; /* count: beyond the last */
+    bool stands;
 };
 
 static place places[PLACES_MAX];
 static long fail_nth, calls;
 static bool outgrown;
+static size_t hidden;
 
 static int meet_fault(void)
 {
@@ -188,7 +191,8 @@ static int txn_begin(MDB_env *env, MDB_txn *parent, unsigned flags, MDB_txn **ou
         return MDB_MAP_RESIZED;
     *out = calloc(1, sizeof **out);
     CHECK(*out);
-    **out = (MDB_txn){env, !(flags & MDB_RDONLY), copy_table(&env->at->committed)};
+    **out = (MDB_txn){env, !(flags & MDB_RDONLY), env->at->txn_id, copy_table(&env->at->committed)};
+    (*out)->id += (*out)->writes;
     return 0;
 }
 
@@ -213,7 +217,31 @@ static int txn_commit(MDB_txn *txn)
 
 static size_t txn_id(MDB_txn *txn)
 {
-    return txn->env->at->txn_id + txn->writes;
+    return txn->id;
+}
+
+/* As read transactions do; only the newest state is ever shown to one that was renewed. */
+static void txn_reset(MDB_txn *txn)
+{
+    drop_table(&txn->data);
+}
+
+static int txn_renew(MDB_txn *txn)
+{
+    if (meet_fault())
+        return EIO;
+    txn->data = copy_table(&txn->env->at->committed);
+    txn->id = txn->env->at->txn_id;
+    return 0;
+}
+
+static int drop(MDB_txn *txn, MDB_dbi dbi, int del)
+{
+    (void)dbi, (void)del;
+    if (meet_fault())
+        return EIO;
+    drop_table(&txn->data);
+    return 0;
 }
 
 static int dbi_open(MDB_txn *txn, const char *name, unsigned flags, MDB_dbi *out)
@@ -226,7 +254,7 @@ static int dbi_open(MDB_txn *txn, const char *name, unsigned flags, MDB_dbi *out
 static int count_entries(MDB_txn *txn, MDB_dbi dbi, MDB_stat *out)
 {
     (void)dbi;
-    *out = (MDB_stat){.ms_entries = txn->data.count};
+    *out = (MDB_stat){.ms_entries = txn->data.count - hidden};
     return 0;
 }
 
@@ -256,15 +284,32 @@ static void cursor_close(MDB_cursor *cursor)
     free(cursor);
 }
 
+static int cursor_renew(MDB_txn *txn, MDB_cursor *cursor)
+{
+    *cursor = (MDB_cursor){.txn = txn};
+    return 0;
+}
+
 static int cursor_get(MDB_cursor *cursor, MDB_val *key, MDB_val *out, int move)
 {
     table *data = &cursor->txn->data;
-    bool there;
-    CHECK_EQ(move, MDB_SET);
-    cursor->found = search(data, slice_of(key), &there);
-    if (there)
-        *out = val_of(data->items[cursor->found].value);
-    return there ? 0 : MDB_NOTFOUND;
+    bool there = true;
+    if (move == MDB_SET || move == MDB_SET_RANGE)
+        cursor->found = search(data, slice_of(key), &there);
+    else if (move == MDB_FIRST || move == MDB_LAST)
+        cursor->found = move == MDB_FIRST ? 0 : data->count - 1;
+    else if (move == MDB_NEXT)
+        cursor->found = cursor->stands ? cursor->found + 1 : 0;
+    else if (move == MDB_PREV)
+        cursor->found = cursor->stands ? cursor->found - 1 : data->count - 1;
+    else
+        CHECK_EQ(move, MDB_GET_CURRENT);
+    cursor->stands = cursor->found < data->count && (there || move == MDB_SET_RANGE);
+    if (!cursor->stands)
+        return MDB_NOTFOUND;
+    *key = val_of(data->items[cursor->found].key);
+    *out = val_of(data->items[cursor->found].value);
+    return 0;
 }
 
 static int cursor_put(MDB_cursor *cursor, MDB_val *key, MDB_val *value, unsigned flags)
@@ -307,9 +352,10 @@ const skv_lmdb fake_lmdb = {
     .strerror = explain,       .env_create = env_create,         .env_open = env_open,         .env_close = env_close,
     .env_set_mapsize = set_size, .env_set_maxreaders = set_readers, .env_info = env_info,       .env_get_fd = no_fd,
     .reader_check = reader_check, .txn_begin = txn_begin,         .txn_commit = txn_commit,     .txn_abort = txn_abort,
-    .txn_id = txn_id,          .dbi_open = dbi_open,             .stat = count_entries,        .get = get,
-    .cursor_open = cursor_open, .cursor_close = cursor_close,     .cursor_get = cursor_get,     .cursor_put = cursor_put,
-    .cursor_del = cursor_del,
+    .txn_id = txn_id,          .txn_reset = txn_reset,           .txn_renew = txn_renew,       .dbi_open = dbi_open,
+    .stat = count_entries,     .get = get,                       .cursor_open = cursor_open,   .cursor_renew = cursor_renew,
+    .cursor_close = cursor_close, .cursor_get = cursor_get,       .cursor_put = cursor_put,     .cursor_del = cursor_del,
+    .drop = drop,
 };
 
 /* -- for tests ------------------------------------------------------------------------------------------------------ */
@@ -344,8 +390,14 @@ long fake_lmdb_calls(void)
     return calls;
 }
 
+void fake_lmdb_hide(size_t entries)
+{
+    hidden = entries;
+}
+
 void fake_lmdb_clear(void)
 {
+    hidden = 0;
     for (int i = 0; i < PLACES_MAX; i++) {
         drop_table(&places[i].committed);
         places[i] = (place){.txn_id = 0};

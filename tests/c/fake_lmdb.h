@@ -17,6 +17,8 @@ void fake_lmdb_fail(long nth);
 long fake_lmdb_calls(void);
 /* Another process makes a map larger: nothing can be begun until it is taken as it is now. */
 void fake_lmdb_outgrow(void);
+/* Environments say from now on that they hold so many entries less than they do. */
+void fake_lmdb_hide(size_t entries);
 /* Forget all environments. */
 void fake_lmdb_clear(void);
 

@@ -97,5 +97,6 @@ void made_parts_flush(skv_parts *parts, uint32_t lane, uint64_t applied)
         made_parts_seal(parts, lane);
     skv_index_release(at->sealed);
     at->sealed = NULL;
+    at->generation++;
     atomic_store(&at->shard->applied_seqno, applied);
 }

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from stress.traffic import together
 
 import shardkv
 
@@ -158,3 +159,32 @@ def test_put_many_is_not_bounded_by_the_size_of_a_batch(store: shardkv.Store) ->
     assert store.put_many({b"%d" % n: value for n in range(15)}, ack="memory") == 15
     assert all(value == found for found in store.values())
     assert len(store) == 15
+
+
+def test_beside_as_many_snapshots_as_can_be_open_the_store_goes_on(store: shardkv.Store) -> None:
+    """They took every slot that LMDB has for readers: gets, flushes and sweeps failed for want of one."""
+    keys = [b"%d" % n for n in range(100)]
+    store.put_many(dict.fromkeys(keys, b"old"))
+    store.flush()
+    cuts = [store.snapshot() for _ in range(4096)]
+    with pytest.raises(shardkv.FullError, match="4096 snapshots, scans and transactions"):
+        store.snapshot()
+    with pytest.raises(shardkv.FullError), store.transaction() as change:
+        change.get(keys[0])
+    with pytest.raises(shardkv.FullError):
+        next(store.scan())
+    store.put_many(dict.fromkeys(keys, b"new"), ttl=3600)
+    store.flush()
+    together(32, lambda n: check_all(store, keys))
+    assert store.purge_expired() == 0
+    assert cuts[0].get_many(keys) == dict.fromkeys(keys, b"old")
+    cuts.pop().close()
+    with store.snapshot() as cut:
+        assert dict(cut.scan(b"0")) == dict.fromkeys(keys, b"new")
+
+
+def check_all(store: shardkv.Store, keys: list[bytes]) -> None:
+    assert store.get_many(keys) == dict.fromkeys(keys, b"new")
+    assert len(store) in (len(keys), len(keys) + 1)
+    assert all(store.get(key) == b"new" for key in keys)
+    assert store.incr(b"\0counter") > 0
