@@ -3,24 +3,38 @@
 
 #include "hash.h"
 #include "log_scan.h"
+#include "memory.h"
 
-/* A record stands in line twice, each time for the memory that its next step needs: first for its part of the ring, then,
- * once its lane is known, for its part of the index. Each is a cache miss; so many of them are under way at once. */
+/* The thread that opens reads: it verifies segments, hashes keys and finds lanes. The helper's, once there is a batch for
+ * it, enters what was read into the indexes; without a helper the one thread does both. Each asks for memory so many records before it needs it: a part of the ring,
+ * a line of an index. Those are cache misses; so many of them are under way at once. */
 #define AHEAD 16
-#define LINE (2 * AHEAD)
+#define BATCH 512
+#define BATCHES 4
 
 typedef struct {
     skv_position position;
     skv_record record;
     skv_key key;
-    skv_lane *lane; /* NULL: not known yet */
+    skv_lane *lane;
 } waiting;
 
 typedef struct {
+    unsigned count;
+    waiting records[BATCH];
+} batch;
+
+typedef struct {
     skv_parts *parts;
+    batch *batches;              /* a ring of BATCHES */
+    atomic_uint filled, entered; /* batches, ever */
+    skv_event moved;             /* one of the two */
+    skv_helper *helper; /* or NULL */
+    bool helped;        /* it has begun */
+    atomic_bool over;
+    atomic_int code; /* of entering; the error is read when all that was filled is entered */
+    skv_error error;
     uint64_t replayed;
-    waiting line[LINE]; /* from first on, count of them */
-    unsigned first, count;
 } replaying;
 
 static uint64_t newest_applied(const skv_parts *parts)
@@ -33,51 +47,132 @@ static uint64_t newest_applied(const skv_parts *parts)
     return newest;
 }
 
-static waiting *in_line(replaying *replay, unsigned place)
+static batch *batch_at(const replaying *replay, unsigned number)
 {
-    return &replay->line[(replay->first + place) % LINE];
+    return &replay->batches[number % BATCHES];
+}
+
+/* -- entering --------------------------------------------------------------------------------------------------------- */
+
+/* Unless its shard has it already. Nobody else is there yet: no lock is needed. */
+static skv_code enter_one(replaying *replay, const waiting *one)
+{
+    skv_index *index = one->lane->active;
+    if (one->record.seqno <= skv_shard_applied(one->lane->shard))
+        return SKV_OK;
+    if (skv_index_reserve(index, one->key.hash, 0) != SKV_OK)
+        return skv_fail(&replay->error, SKV_NO_MEMORY, "out of memory: cannot index the log");
+    skv_index_insert(index, one->key.hash, one->position, &one->record, 0);
+    skv_pressure_add(&replay->parts->pressure, skv_record_bytes(&one->record));
+    replay->replayed++;
+    return SKV_OK;
+}
+
+static void ask_for_line(const batch *from, unsigned place)
+{
+    if (place < from->count)
+        skv_index_prefetch(from->records[place].lane->active, from->records[place].key.hash);
+}
+
+static void enter_batch(replaying *replay)
+{
+    unsigned number = atomic_load_explicit(&replay->entered, memory_order_relaxed);
+    const batch *from = batch_at(replay, number);
+    skv_code code = (skv_code)atomic_load_explicit(&replay->code, memory_order_relaxed);
+    for (unsigned i = 0; i < AHEAD; i++)
+        ask_for_line(from, i);
+    for (unsigned i = 0; i < from->count && code == SKV_OK; i++) {
+        ask_for_line(from, i + AHEAD);
+        code = enter_one(replay, &from->records[i]);
+    }
+    atomic_store(&replay->code, code);
+    atomic_store(&replay->entered, number + 1);
+    skv_event_notify(&replay->moved);
+}
+
+static void enter_batches(void *context)
+{
+    replaying *replay = context;
+    for (;;) {
+        unsigned seen = skv_event_read(&replay->moved);
+        if (atomic_load(&replay->entered) != atomic_load(&replay->filled))
+            enter_batch(replay);
+        else if (atomic_load(&replay->over))
+            return;
+        else
+            (void)skv_event_wait(&replay->moved, seen, SKV_NS_PER_S);
+    }
+}
+
+/* -- reading ---------------------------------------------------------------------------------------------------------- */
+
+/* Wait until at most so many batches are left to be entered. */
+static skv_code await(replaying *replay, unsigned left, skv_error *err)
+{
+    skv_code code;
+    for (;;) {
+        unsigned seen = skv_event_read(&replay->moved);
+        if (atomic_load(&replay->filled) - atomic_load(&replay->entered) <= left)
+            break;
+        (void)skv_event_wait(&replay->moved, seen, SKV_NS_PER_S);
+    }
+    code = (skv_code)atomic_load(&replay->code);
+    if (code != SKV_OK && err)
+        *err = replay->error;
+    return code;
 }
 
 static void find_lane(const replaying *replay, waiting *next)
 {
     next->lane = skv_parts_lane(replay->parts, next->key);
-    skv_index_prefetch(next->lane->active, next->key.hash);
 }
 
-/* The first in line, unless its shard has it already. Nobody else is there yet: no lock is needed. */
-static skv_code enter_first(replaying *replay, skv_error *err)
+/* Hand over what was read, wait until at most so many batches are left to be entered, and begin an empty one. */
+static skv_code close_batch(replaying *replay, unsigned left, skv_error *err)
 {
-    waiting *first = in_line(replay, 0);
-    if (!first->lane)
-        find_lane(replay, first);
-    replay->first = (replay->first + 1) % LINE;
-    replay->count--;
-    if (first->record.seqno <= skv_shard_applied(first->lane->shard))
-        return SKV_OK;
-    if (skv_index_reserve(first->lane->active, first->key.hash, 0) != SKV_OK)
-        return skv_fail(err, SKV_NO_MEMORY, "out of memory: cannot index the log");
-    skv_index_insert(first->lane->active, first->key.hash, first->position, &first->record, 0);
-    skv_pressure_add(&replay->parts->pressure, skv_record_bytes(&first->record));
-    replay->replayed++;
-    return SKV_OK;
-}
-
-static skv_code enter_all(replaying *replay, skv_error *err)
-{
-    skv_code code = SKV_OK;
-    while (code == SKV_OK && replay->count)
-        code = enter_first(replay, err);
+    unsigned number = atomic_load_explicit(&replay->filled, memory_order_relaxed);
+    batch *full = batch_at(replay, number);
+    skv_code code;
+    for (unsigned i = full->count > AHEAD ? full->count - AHEAD : 0; i < full->count; i++)
+        find_lane(replay, &full->records[i]);
+    atomic_store(&replay->filled, number + 1);
+    skv_event_notify(&replay->moved);
+    if (!replay->helped)
+        enter_batch(replay);
+    code = await(replay, left, err);
+    batch_at(replay, number + 1)->count = 0;
     return code;
 }
 
 static skv_code enter(replaying *replay, skv_position position, const skv_record *record, skv_error *err)
 {
-    waiting *last = in_line(replay, replay->count++);
+    batch *into = batch_at(replay, atomic_load_explicit(&replay->filled, memory_order_relaxed));
+    waiting *last = &into->records[into->count++];
     *last = (waiting){position, *record, skv_key_of(record->key), NULL};
     skv_ring_prefetch(replay->parts->ring, last->key.hash);
-    if (replay->count > AHEAD)
-        find_lane(replay, in_line(replay, replay->count - 1 - AHEAD));
-    return replay->count < LINE ? SKV_OK : enter_first(replay, err);
+    if (into->count > AHEAD)
+        find_lane(replay, last - AHEAD);
+    if (into->count < BATCH)
+        return SKV_OK;
+    if (replay->helper && !replay->helped)
+        skv_helper_give(replay->helper, enter_batches, replay);
+    replay->helped = replay->helper != NULL;
+    return close_batch(replay, BATCHES - 1, err);
+}
+
+/* Whatever was read is in the indexes afterwards. */
+static skv_code enter_all(replaying *replay, skv_error *err)
+{
+    return close_batch(replay, 0, err);
+}
+
+static void end(replaying *replay)
+{
+    atomic_store(&replay->over, true);
+    skv_event_notify(&replay->moved);
+    if (replay->helped)
+        skv_helper_await(replay->helper);
+    skv_release(replay->batches);
 }
 
 static skv_code index_record(void *context, skv_position position, const skv_record *record, skv_error *err)
@@ -142,26 +237,34 @@ static void prepare_lanes(void *context, uint64_t first_seqno, uint64_t last_seq
     }
 }
 
-skv_code skv_replay(skv_parts *parts, uint64_t *replayed, skv_error *err)
+static skv_code replay_log(replaying *replay, skv_error *err)
 {
-    replaying replay = {.parts = parts};
+    skv_parts *parts = replay->parts;
     skv_log_found_tail tail;
-    const skv_log_visitor visitor = {prepare_lanes, index_record, &replay};
+    const skv_log_visitor visitor = {prepare_lanes, index_record, replay};
     skv_code code = skv_log_scan(parts->log, newest_applied(parts), &visitor, &tail, err);
     if (code == SKV_OK)
         code = refuse_older_shards(parts, tail.applied_sum, err);
     if (code == SKV_OK && !tail.closed)
         code = secure_shards(parts, err);
     if (code == SKV_OK)
-        code = skv_log_visit_records(parts->log, tail.visited_seqno + 1, tail.proven_seqno, index_record, &replay, err);
+        code = skv_log_visit_records(parts->log, tail.visited_seqno + 1, tail.proven_seqno, index_record, replay, err);
     if (code == SKV_OK)
-        code = enter_all(&replay, err);
+        code = enter_all(replay, err);
     if (code == SKV_OK)
         code = skv_log_start(parts->log, tail.proven_seqno + 1, tail.tail_bytes, err);
     if (code == SKV_OK)
-        code = write_tail_again(&replay, &tail, err);
+        code = write_tail_again(replay, &tail, err);
     if (code == SKV_OK)
         code = skv_log_sync_start(parts->log, err); /* empty or not: its header must be there before an append */
+    return code;
+}
+
+skv_code skv_replay(skv_parts *parts, skv_helper *helper, uint64_t *replayed, skv_error *err)
+{
+    replaying replay = {.parts = parts, .helper = helper, .batches = skv_alloc(BATCHES * sizeof(batch))};
+    skv_code code = replay.batches ? replay_log(&replay, err) : skv_fail(err, SKV_NO_MEMORY, "out of memory: cannot replay the log");
+    end(&replay);
     *replayed = replay.replayed;
     return code;
 }

@@ -3,10 +3,12 @@
 #ifndef SKV_REPLAY_PATH_H
 #define SKV_REPLAY_PATH_H
 
+#include "helper.h"
 #include "parts.h"
 
-/* Bring log and indexes to where they were. On OK everything that can be read is durable and the log takes appends. */
-skv_code skv_replay(skv_parts *parts, uint64_t *replayed, skv_error *err);
+/* Bring log and indexes to where they were. On OK everything that can be read is durable and the log takes appends.
+ * helper: NULL for none. */
+skv_code skv_replay(skv_parts *parts, skv_helper *helper, uint64_t *replayed, skv_error *err);
 /* A new store: an empty log. */
 skv_code skv_replay_nothing(skv_parts *parts, skv_error *err);
 

@@ -198,7 +198,7 @@ static skv_code adopt_store(skv_store *store, const skv_options *options, skv_er
     if (code == SKV_OK)
         code = open_parts(store, false, err);
     if (code == SKV_OK)
-        code = skv_replay(&store->parts, &store->replayed_records, err);
+        code = skv_replay(&store->parts, options->helper, &store->replayed_records, err);
     if (code == SKV_OK && changed)
         code = skv_settings_store(store, &settings, err);
     if (code == SKV_OK && !in_family(store))
@@ -209,6 +209,7 @@ static skv_code adopt_store(skv_store *store, const skv_options *options, skv_er
 static skv_options fill_options(const skv_options *asked)
 {
     skv_options full = *asked;
+    full.helper = NULL; /* is for the opening alone */
     full.segment_bytes_min = asked->segment_bytes_min ? asked->segment_bytes_min : SKV_SEGMENT_BYTES_MIN;
     full.map_bytes = asked->map_bytes ? asked->map_bytes : SKV_MAP_BYTES_DEFAULT;
     return full;

@@ -131,6 +131,7 @@ typedef struct skv_snapshot skv_snapshot;
 typedef struct skv_scan skv_scan;
 typedef struct skv_feed skv_feed;
 typedef struct skv_notifier skv_notifier;
+typedef struct skv_helper skv_helper;
 
 /* What can be changed while a store is open, and is stored: see skv_configure. As an argument, SKV_KEEP leaves one as it is. */
 #define SKV_KEEP 0xffffffffffffffff
@@ -141,11 +142,13 @@ typedef struct {
     uint64_t unflushed_bytes;  /* 0: the default */
 } skv_settings;
 
-/* path: the store directory. lmdb: kept until skv_free. weights: one per shard, or NULL for equal ones.
+/* path: the store directory. lmdb: kept until skv_free. helper: for skv_open alone, or NULL: then one thread replays. weights:
+ * one per shard, or NULL for equal ones.
  * shards 0 adopts what is stored (8 for a new store). map_bytes: first size of a shard's map, 0 for the default. */
 typedef struct {
     const char *path;
     const skv_lmdb *lmdb;
+    skv_helper *helper;
     const uint32_t *weights;
     uint32_t shards, create, readonly;
     uint32_t following; /* a peer in the hands of its primary: written to by shipping alone */
@@ -186,6 +189,13 @@ skv_code skv_lmdb_load(const char *module_path, skv_lmdb **out, skv_error *err);
 void skv_lmdb_free(skv_lmdb *lmdb);
 /* The resolved version as 10000 * major + 100 * minor + patch. */
 int skv_lmdb_version(const skv_lmdb *lmdb);
+
+/* A helper, and the life of the thread that is lent to it: skv_helper_run returns once it was dismissed, after the skv_open that
+ * it was for. owned: skv_helper_free, when run has returned. NULL when memory is out. */
+skv_helper *skv_helper_new(void);
+void skv_helper_run(skv_helper *helper);
+void skv_helper_dismiss(skv_helper *helper);
+void skv_helper_free(skv_helper *helper);
 
 /* Workspace. owned: skv_io_free. NULL when memory is out. */
 skv_io *skv_io_new(uint64_t capacity);

@@ -5,8 +5,9 @@ from __future__ import annotations
 import contextlib
 import copy
 import os
+import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Self
 
 from shardkv._core import ffi, lib
@@ -14,12 +15,34 @@ from shardkv._native.calls import Calls
 from shardkv._native.codes import AGAIN, SLICE_MS, error_from
 from shardkv._native.crossing import WORKSPACE_BYTES_KEPT, Workspace, owned
 from shardkv._native.lmdb import find_lmdb_module, load_lmdb
+from shardkv.errors import OutOfMemoryError
 from shardkv.options import LOCK_STRIPES, SETTINGS, Options, Settings
 
 
 def as_settings(given: Mapping[str, int | None]) -> dict[str, int]:
     """Return settings as C reads them."""
     return {name: lib.SKV_KEEP if value is None else value for name, value in given.items()}
+
+
+@contextlib.contextmanager
+def helping() -> Iterator[Any]:
+    """Lend C a second thread, to replay a log with. It keeps what it uses, and ends by itself.
+
+    Raises: OutOfMemoryError: there can be no more threads.
+    """
+    helper = owned(lib.skv_helper_new(), lib.skv_helper_free)
+    thread = threading.Thread(
+        target=lib.skv_helper_run, args=(helper,), name="shardkv-replay", daemon=True
+    )
+    try:
+        thread.start()
+    except RuntimeError as error:
+        raise OutOfMemoryError(f"no thread to open the store with: {error}") from error
+    try:
+        yield helper
+    finally:
+        lib.skv_helper_dismiss(helper)
+        thread.join()
 
 
 class Handle:
@@ -65,7 +88,7 @@ class Handle:
         asked.segment_bytes_min, asked.segment_bytes_max = options.segment_bytes or (0, 0)
         asked.map_bytes = options.map_bytes or 0
         out, err = ffi.new("skv_store **"), ffi.new("skv_error *")
-        with contextlib.ExitStack() as undo:
+        with helping() as asked.helper, contextlib.ExitStack() as undo:
             undo.callback(lambda: lib.skv_free(out[0]))  # a Ctrl-C is raised as the call returns
             if lib.skv_open(asked, out, err) != 0:
                 raise error_from(err)

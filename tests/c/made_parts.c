@@ -9,7 +9,7 @@
 
 #define BUDGET_BYTES ((uint64_t)64 << 20)
 
-skv_parts *made_parts_create(int dir, uint32_t lanes, uint64_t segment_bytes)
+static skv_parts *make(int dir, uint32_t lanes, skv_log *log)
 {
     skv_error err = {0};
     skv_parts *parts = skv_alloc(sizeof *parts);
@@ -17,7 +17,7 @@ skv_parts *made_parts_create(int dir, uint32_t lanes, uint64_t segment_bytes)
     parts->lanes = skv_alloc(lanes * sizeof *parts->lanes);
     CHECK(parts->lanes);
     parts->lane_count = lanes;
-    parts->log = logs_found(dir, (skv_log_sizes){segment_bytes, segment_bytes});
+    parts->log = log;
     skv_pressure_create(&parts->pressure, BUDGET_BYTES);
     skv_acks_create(&parts->acks);
     CHECK_OK(skv_ring_create(NULL, lanes, &parts->ring, &err), &err);
@@ -25,9 +25,23 @@ skv_parts *made_parts_create(int dir, uint32_t lanes, uint64_t segment_bytes)
         skv_shard *shard = skv_alloc(sizeof *shard);
         CHECK(shard);
         skv_mutex_create(&shard->lock);
+        shard->fd = dir; /* can be synced */
         CHECK_OK(skv_lane_create(&parts->lanes[i], shard, &parts->clock, skv_log_slots(parts->log), &err), &err);
     }
     return parts;
+}
+
+skv_parts *made_parts_create(int dir, uint32_t lanes, uint64_t segment_bytes)
+{
+    return make(dir, lanes, logs_found(dir, (skv_log_sizes){segment_bytes, segment_bytes}));
+}
+
+skv_parts *made_parts_open(int dir, uint32_t lanes, uint64_t segment_bytes)
+{
+    skv_error err = {0};
+    skv_log *log;
+    CHECK_OK(skv_log_create(dir, logs_id, (skv_log_sizes){segment_bytes, segment_bytes}, &logs_clock, &log, &err), &err);
+    return make(dir, lanes, log);
 }
 
 void made_parts_free(skv_parts *parts)

@@ -7,6 +7,8 @@
 
 /* A log of segments of `segment_bytes` in dir. owned: made_parts_free. */
 skv_parts *made_parts_create(int dir, uint32_t lanes, uint64_t segment_bytes);
+/* The same over the log that is there, which nobody has scanned yet. */
+skv_parts *made_parts_open(int dir, uint32_t lanes, uint64_t segment_bytes);
 void made_parts_free(skv_parts *parts);
 /* Append and index one record, key "key n" of its own seqno n; returns its lane. Nothing is synced. */
 uint32_t made_parts_put(skv_parts *parts);

@@ -14,7 +14,7 @@ LEVELS = {
     "ground": "error memory bytes hash radix record frame format msgpack number io known",
     "world": "os sync lmdb_api",
     "the clock": "clock",
-    "what parts tell": "notify",
+    "what parts tell": "notify helper",
     "parts": """ring segment log log_state log_pool log_sync log_scan log_find log_read log_walk
         log_retire log_copy log_cursor log_frames log_remains remnants mark manifest origin pressure admission
         shard shard_state shard_read shard_apply shard_repack shard_copy shard_pages
