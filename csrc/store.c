@@ -53,12 +53,9 @@ static skv_code no_store(const skv_store *store, skv_error *err)
 
 static skv_code open_root(skv_store *store, const skv_options *options, skv_error *err)
 {
-    skv_code code;
-    if (options->create) {
-        code = skv_os_make_dir(SKV_OS_HERE, store->path, err);
-        if (code != SKV_OK)
-            return code;
-    }
+    skv_code code = options->create ? skv_os_make_dir(SKV_OS_HERE, store->path, err) : SKV_OK;
+    if (code != SKV_OK)
+        return code;
     code = skv_os_open_dir(store->path, &store->dir, err);
     if (code == SKV_IO && err->sys_errno == ENOENT && !options->create)
         return no_store(store, err);
