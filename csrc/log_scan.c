@@ -164,10 +164,12 @@ static void settle_tail(skv_log *log, const skv_segment *segment, progress *at, 
     }
 }
 
-static void read_ahead(const skv_segment *segment)
+/* Ask for up to `most` segments from this one on; returns the first that was not asked for. */
+static const skv_segment *read_ahead(const skv_segment *segment, int most)
 {
-    for (int i = 0; segment && i < SEGMENTS_AHEAD; i++, segment = segment->next)
+    for (; segment && most > 0; most--, segment = segment->next)
         skv_os_will_need(segment->fd, segment->header.file_bytes);
+    return segment;
 }
 
 static void tell_what_comes(const skv_log *log, const skv_log_visitor *visitor)
@@ -182,9 +184,7 @@ static void tell_what_comes(const skv_log *log, const skv_log_visitor *visitor)
 /* The next segment and what it needs of the one before; its records are shown when a later header proves them. */
 static skv_code take_segment(skv_log *log, skv_segment *segment, progress *at, const skv_log_visitor *visitor, skv_error *err)
 {
-    skv_code code;
-    read_ahead(segment);
-    code = join(segment, at, err);
+    skv_code code = join(segment, at, err);
     if (code == SKV_OK)
         code = scan_segment(log, segment, at, err);
     if (code == SKV_OK && visitor && segment->next)
@@ -196,6 +196,7 @@ skv_code skv_log_scan(skv_log *log, uint64_t proof_seqno, const skv_log_visitor 
                       skv_error *err)
 {
     progress at = {0};
+    const skv_segment *ahead;
     skv_code code = skv_log_find(log, err);
     if (code != SKV_OK)
         return code;
@@ -205,7 +206,9 @@ skv_code skv_log_scan(skv_log *log, uint64_t proof_seqno, const skv_log_visitor 
     at.previous = log->oldest ? log->oldest->header.previous : 0;
     prove(&at, log->mark.durable_seqno);
     prove(&at, proof_seqno);
+    ahead = read_ahead(log->oldest, SEGMENTS_AHEAD - 1);
     for (skv_segment *segment = log->oldest; segment; segment = segment->next) {
+        ahead = read_ahead(ahead, 1);
         if ((code = take_segment(log, segment, &at, visitor, err)) != SKV_OK)
             return code;
         log->active = segment;

@@ -7,6 +7,7 @@
 #include "check.h"
 
 #define PLACES_MAX 8
+#define FREE_LISTS 0
 
 typedef struct {
     skv_slice key, value; /* owned */
@@ -35,14 +36,15 @@ struct MDB_txn {
 };
 struct MDB_cursor {
     MDB_txn *txn;
+    MDB_dbi dbi;
     size_t found; /* count: beyond the last */
     bool stands;
 };
 
 static place places[PLACES_MAX];
-static long fail_nth, calls;
 static bool outgrown;
-static size_t hidden;
+static long fail_nth, calls, drops;
+static size_t hidden, leaf_pages, overflow_pages;
 
 static int meet_fault(void)
 {
@@ -240,6 +242,7 @@ static int drop(MDB_txn *txn, MDB_dbi dbi, int del)
     (void)dbi, (void)del;
     if (meet_fault())
         return EIO;
+    drops++;
     drop_table(&txn->data);
     return 0;
 }
@@ -254,7 +257,8 @@ static int dbi_open(MDB_txn *txn, const char *name, unsigned flags, MDB_dbi *out
 static int count_entries(MDB_txn *txn, MDB_dbi dbi, MDB_stat *out)
 {
     (void)dbi;
-    *out = (MDB_stat){.ms_entries = txn->data.count - hidden};
+    *out = (MDB_stat){.ms_entries = txn->data.count - hidden, .ms_leaf_pages = leaf_pages,
+                      .ms_overflow_pages = overflow_pages};
     return 0;
 }
 
@@ -272,10 +276,9 @@ static int get(MDB_txn *txn, MDB_dbi dbi, MDB_val *key, MDB_val *out)
 
 static int cursor_open(MDB_txn *txn, MDB_dbi dbi, MDB_cursor **out)
 {
-    (void)dbi;
     *out = calloc(1, sizeof **out);
     CHECK(*out);
-    (*out)->txn = txn;
+    **out = (MDB_cursor){.txn = txn, .dbi = dbi};
     return 0;
 }
 
@@ -286,7 +289,19 @@ static void cursor_close(MDB_cursor *cursor)
 
 static int cursor_renew(MDB_txn *txn, MDB_cursor *cursor)
 {
-    *cursor = (MDB_cursor){.txn = txn};
+    *cursor = (MDB_cursor){.txn = txn, .dbi = cursor->dbi};
+    return 0;
+}
+
+/* One list of more free pages than anybody needs. */
+static int next_free_list(MDB_cursor *cursor, MDB_val *key, MDB_val *out)
+{
+    static const uint64_t id, pages = 1 << 30;
+    if (cursor->stands)
+        return MDB_NOTFOUND;
+    cursor->stands = true;
+    *key = (MDB_val){sizeof id, (void *)(uintptr_t)&id};
+    *out = (MDB_val){sizeof pages, (void *)(uintptr_t)&pages};
     return 0;
 }
 
@@ -294,6 +309,8 @@ static int cursor_get(MDB_cursor *cursor, MDB_val *key, MDB_val *out, int move)
 {
     table *data = &cursor->txn->data;
     bool there = true;
+    if (cursor->dbi == FREE_LISTS)
+        return next_free_list(cursor, key, out);
     if (move == MDB_SET || move == MDB_SET_RANGE)
         cursor->found = search(data, slice_of(key), &there);
     else if (move == MDB_FIRST || move == MDB_LAST)
@@ -395,9 +412,21 @@ void fake_lmdb_hide(size_t entries)
     hidden = entries;
 }
 
+void fake_lmdb_pages(size_t leaves, size_t overflow)
+{
+    leaf_pages = leaves;
+    overflow_pages = overflow;
+}
+
+long fake_lmdb_drops(void)
+{
+    return drops;
+}
+
 void fake_lmdb_clear(void)
 {
-    hidden = 0;
+    hidden = leaf_pages = overflow_pages = 0;
+    drops = 0;
     for (int i = 0; i < PLACES_MAX; i++) {
         drop_table(&places[i].committed);
         places[i] = (place){.txn_id = 0};

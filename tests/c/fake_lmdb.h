@@ -19,6 +19,10 @@ long fake_lmdb_calls(void);
 void fake_lmdb_outgrow(void);
 /* Environments say from now on that they hold so many entries less than they do. */
 void fake_lmdb_hide(size_t entries);
+/* Trees have so many leaves and pages of long values from now on. */
+void fake_lmdb_pages(size_t leaves, size_t overflow);
+/* How many trees were emptied. */
+long fake_lmdb_drops(void);
 /* Forget all environments. */
 void fake_lmdb_clear(void);
 
