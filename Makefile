@@ -80,7 +80,7 @@ LEFT_OUT_tsan = --deselect tests/stress/test_fork.py \
 
 test-asan test-tsan: test-%: build/%/.built
 	$(PYTEST) tests/c
-	env PYTHONPATH=$(CURDIR)/build/$*/lib SHARDKV_HISTORY_SCALE=0.2 $(RUN_$*) $(PYTEST) -o pythonpath="build/$*/lib . tests" \
+	env PYTHONPATH=$(CURDIR)/build/$*/lib SHARDKV_HISTORY_SCALE=0.2 $(RUN_$*) $(PYTEST) $(PARALLEL) -o pythonpath="build/$*/lib . tests" \
 	  --capture=sys --timeout 900 -m "not slow and not unsanitized" $(LEFT_OUT_$*) $(SANITIZED)
 
 build/%/.built: $(EXTENSION_INPUTS) $(wildcard shardkv/*.py) | $(VENV)/.has-test

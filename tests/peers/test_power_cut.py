@@ -16,6 +16,8 @@ from crash.power import scaled
 from crash.trace import CREATED
 from peers.cutting import Disks, check_prefixes, go_on
 
+pytestmark = pytest.mark.unsanitized  # the shim is preloaded
+
 LEVELS = ("disk", "quorum", "all")
 BEGINNINGS = ("new", "copied", "going on", "copied anew")
 

@@ -18,6 +18,8 @@ from peers.families import Away, contents, family, put
 
 import shardkv
 
+pytestmark = pytest.mark.unsanitized  # the shim is preloaded
+
 Keys = set[bytes]
 SHARED = {b"k0", b"k1", b"k2"}
 QUORUM, ALONE = {b"q"}, {b"one", b"two"}
