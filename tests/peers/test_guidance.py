@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -29,9 +30,9 @@ def spoil_manifest(path: Path) -> None:
 
 
 def break_log(path: Path) -> None:
-    """The side file cannot be read: it is a directory."""
-    (path / "log/MARK").unlink()
-    (path / "log/MARK").mkdir()
+    """The side file cannot be read: where its directory was is a file."""
+    shutil.rmtree(path / "log")
+    (path / "log").touch()
 
 
 @pytest.fixture
