@@ -159,7 +159,7 @@ static skv_code start_still(skv_copy *copy, uint64_t until, skv_error *err)
         code = choose_cut(copy, until, least, err);
     copy->least_seqno = least;
     if (code == SKV_OK && copy->backup)
-        skv_copying_have_record(copy, copy->stream.upto);
+        skv_copying_have(copy, copy->stream.upto);
     return code == SKV_OK ? skv_copying_set_out(copy, &still->manifest, err) : code;
 }
 

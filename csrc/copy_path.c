@@ -263,37 +263,51 @@ skv_code skv_copy_find_cut(skv_log *log, skv_copy_range *range, skv_error *err)
     return code == SKV_AGAIN ? SKV_OK : code;
 }
 
-/* -- one record ----------------------------------------------------------------------------------------------------- */
+/* -- by what a log is known ----------------------------------------------------------------------------------------- */
 
 typedef struct {
     skv_log_cursor *cursor;
-    bool found;
-    skv_copy_proof proof;
+    uint64_t last_seqno;
+    uint64_t digest;
+    skv_log_rest frame; /* of the newest record that was read */
 } looking;
 
-static skv_code take_proof(void *context, const skv_record *record, skv_error *err)
+static skv_code look_at_record(void *context, const skv_record *record, skv_error *err)
 {
     looking *at = context;
     uint64_t stamp = record->seqno << 8 | record->flags;
     (void)err;
-    if (!at->found)
-        at->proof = (skv_copy_proof){
-            skv_hash64(record->value.data, record->value.bytes,
-                       skv_hash64(record->key.data, record->key.bytes, stamp) ^ record->expires_ms),
-            skv_log_cursor_rest(at->cursor).checksum};
-    at->found = true;
+    if (record->seqno > at->last_seqno)
+        return SKV_AGAIN; /* not ours */
+    at->digest = skv_hash64(record->key.data, record->key.bytes, at->digest ^ stamp);
+    at->digest = skv_hash64(record->value.data, record->value.bytes, at->digest ^ record->expires_ms);
+    at->frame = skv_log_cursor_rest(at->cursor);
     return SKV_OK;
 }
 
-skv_code skv_copy_prove(skv_log *log, uint64_t seqno, skv_copy_proof *out, skv_error *err)
+static skv_code look(skv_log *log, uint64_t first_seqno, size_t bytes, looking *at, skv_error *err)
 {
-    looking at = {0};
-    skv_code code = skv_log_cursor_create(log, seqno, &at.cursor, err);
-    while (code == SKV_OK && !at.found)
-        code = skv_log_read(at.cursor, 1, take_proof, &at, err);
-    skv_log_cursor_free(at.cursor);
-    *out = at.proof;
-    if (at.found)
-        return SKV_OK;
+    skv_code code = skv_log_cursor_create(log, first_seqno, &at->cursor, err);
+    while (code == SKV_OK && skv_log_cursor_next(at->cursor) <= at->last_seqno)
+        code = skv_log_read(at->cursor, bytes, look_at_record, at, err);
+    if (code == SKV_AGAIN && skv_log_cursor_next(at->cursor) > at->last_seqno)
+        code = SKV_OK;
+    skv_log_cursor_free(at->cursor);
     return code == SKV_LOG_GONE || code == SKV_AGAIN ? SKV_NOT_FOUND : code;
+}
+
+skv_code skv_copy_look(skv_log *log, uint64_t seqno, skv_log_rest *out, skv_error *err)
+{
+    looking at = {.last_seqno = seqno};
+    skv_code code = look(log, seqno, 1, &at, err);
+    *out = at.frame;
+    return code;
+}
+
+skv_code skv_copy_digest(skv_log *log, uint64_t first_seqno, uint64_t last_seqno, uint64_t *out, skv_error *err)
+{
+    looking at = {.last_seqno = last_seqno};
+    skv_code code = look(log, first_seqno, BLOCK_BYTES, &at, err);
+    *out = at.digest;
+    return code;
 }

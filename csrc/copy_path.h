@@ -78,12 +78,10 @@ skv_code skv_copy_find_cut(skv_log *log, skv_copy_range *range, skv_error *err);
 skv_code skv_copy_log_take(skv_copy_stream *stream, uint64_t bytes, skv_error *err);
 /* AGAIN: there is more; OK: all up to the cut is taken and durable. FULL, IO. */
 skv_code skv_copy_log_put(skv_copy_stream *stream, skv_error *err);
-/* By what one record a log is known: its own hash says that another log has the same record; the checksum of its frame, which
- * covers all frames before, that it has the same history, as long as no open writes the frame again. */
-typedef struct {
-    uint64_t record, frame;
-} skv_copy_proof;
-/* Of the record with this seqno. NOT_FOUND (with err): the log does not hold it, or not any more. */
-skv_code skv_copy_prove(skv_log *log, uint64_t seqno, skv_copy_proof *out, skv_error *err);
+/* The frame with this record, by which a log is known: its checksum covers all frames before. NOT_FOUND (with err): the log does
+ * not hold the record, or not any more. */
+skv_code skv_copy_look(skv_log *log, uint64_t seqno, skv_log_rest *out, skv_error *err);
+/* A hash of the records from the first to the last: equal in logs that have the same ones, in whatever frames. NOT_FOUND likewise. */
+skv_code skv_copy_digest(skv_log *log, uint64_t first_seqno, uint64_t last_seqno, uint64_t *out, skv_error *err);
 
 #endif

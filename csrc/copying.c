@@ -151,16 +151,6 @@ skv_code skv_copying_set_out(skv_copy *copy, const skv_manifest *from, skv_error
     return code;
 }
 
-/* The frame that was the newest when the last shard was finished is there: the original has not gone on from an older state. */
-static bool is_proven(skv_copy *copy)
-{
-    skv_error ignored;
-    skv_copy_proof proof;
-    uint64_t seqno = copy->origin.proof_seqno;
-    return seqno <= skv_log_durable(copy->log) && skv_keep_pin_back(&copy->store->parts, copy->pin, seqno) &&
-           skv_copy_prove(copy->log, seqno, &proof, &ignored) == SKV_OK && proof.frame == copy->origin.proof;
-}
-
 /* NOT_FOUND: the log does not reach back so far. */
 static skv_code pin_back(skv_copy *copy, uint64_t seqno, skv_error *err)
 {
@@ -200,14 +190,12 @@ static skv_code keep_shards(skv_copy *copy, bool proven, skv_error *err)
     return code;
 }
 
-/* A record that no shard lacks, for the copy to begin its log with. */
 static skv_code have_newest(skv_copy *copy, uint64_t durable, skv_error *err)
 {
     skv_code code = enter(copy, err);
     if (code != SKV_OK)
         return code;
-    if (durable && skv_keep_pin_back(&copy->store->parts, copy->pin, durable))
-        skv_copying_have_record(copy, durable);
+    skv_copying_have(copy, durable);
     leave(copy);
     return SKV_OK;
 }
@@ -222,19 +210,11 @@ skv_code skv_copying_pin(skv_copy *copy, skv_error *err)
     durable = skv_log_durable(copy->log);
     code = skv_keep_pin(&copy->store->parts, &copy->pin, &copy->first_seqno, err);
     copy->pinned = code == SKV_OK;
-    proven = copy->pinned && copy->resumed && is_proven(copy);
+    proven = copy->pinned && copy->resumed && skv_copying_is_proven(copy);
     leave(copy);
     if (code == SKV_OK && copy->resumed)
         code = keep_shards(copy, proven, err);
     return code == SKV_OK ? have_newest(copy, durable, err) : code;
-}
-
-void skv_copying_have_record(skv_copy *copy, uint64_t seqno)
-{
-    skv_error ignored;
-    skv_copy_proof proof;
-    if (seqno && seqno < copy->first_seqno && skv_copy_prove(copy->log, seqno, &proof, &ignored) == SKV_OK)
-        copy->first_seqno = seqno;
 }
 
 /* -- pieces --------------------------------------------------------------------------------------------------------- */
@@ -272,18 +252,6 @@ static void note_newest(skv_copy *copy)
     copy->passed_bytes += skv_shard_measure(copy->shard.from).file_bytes;
 }
 
-/* For who goes on later: everything in the shards that are finished by then is older than this record, or it. When the log
- * does not have it, nobody will. */
-static skv_code find_proof(skv_copy *copy, skv_error *err)
-{
-    skv_copy_proof proof;
-    uint64_t seqno = skv_log_durable(copy->log);
-    skv_code code = skv_copy_prove(copy->log, seqno, &proof, err);
-    copy->origin.proof_seqno = code == SKV_OK ? seqno : 0;
-    copy->origin.proof = proof.frame;
-    return code == SKV_NOT_FOUND ? SKV_OK : code;
-}
-
 static skv_code end_stretches(skv_copy *copy, skv_error *err)
 {
     skv_code code = enter(copy, err);
@@ -291,7 +259,7 @@ static skv_code end_stretches(skv_copy *copy, skv_error *err)
         return code;
     note_newest(copy);
     if (copy->store)
-        code = find_proof(copy, err);
+        code = skv_copying_prove_shards(copy, err);
     leave(copy);
     if (code == SKV_OK && copy->store)
         code = skv_origin_write(copy->dir, SKV_COPY_NAME, &copy->origin, err);
@@ -323,8 +291,10 @@ static skv_code begin_log(skv_copy *copy, skv_error *err)
     terms.clock_ms = skv_clock_now(copy->store ? &copy->store->parts.clock : &copy->still->clock);
     if (copy->store)
         copy->stream.upto = skv_log_durable(copy->log);
+    code = skv_copying_prove(copy, err);
     leave(copy);
-    code = skv_log_copy_create(&terms, &copy->stream.log, err);
+    if (code == SKV_OK)
+        code = skv_log_copy_create(&terms, &copy->stream.log, err);
     if (code == SKV_OK)
         code = skv_log_cursor_create(copy->log, copy->first_seqno, &copy->stream.cursor, err);
     return code == SKV_OK ? SKV_AGAIN : code;
@@ -387,6 +357,8 @@ static skv_code next_piece(skv_copy *copy, uint64_t bytes, skv_error *err)
     if (!copy->base)
         return finish(copy, err);
     code = skv_log_copy_finish(copy->stream.log, 0, err);
+    if (code == SKV_OK)
+        code = skv_origin_replace(copy->base->dir, SKV_ORIGIN_NAME, &copy->origin, err);
     copy->finished = code == SKV_OK;
     return code;
 }

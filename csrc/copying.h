@@ -42,9 +42,20 @@ skv_code skv_copying_set_out(skv_copy *copy, const skv_manifest *from, skv_error
 /* Hold the log of an open original from the first record on that a shard may lack, and keep what can be kept of an
  * earlier attempt. */
 skv_code skv_copying_pin(skv_copy *copy, skv_error *err);
-/* A copy that has a record in its log can prove later what it is a copy of: begin its log with this one, which no shard lacks, when
- * it can be read. */
-void skv_copying_have_record(skv_copy *copy, uint64_t seqno);
+/* By what a copy is known later (copying_proof.c); an open original is entered.
+ *
+ * Note for COPYING the newest frame: everything in the shards that are finished by now is older. When the log does not have
+ * it, nobody will go on with the copy. */
+skv_code skv_copying_prove_shards(skv_copy *copy, skv_error *err);
+/* That frame is there: the original has not gone on from an older state. */
+bool skv_copying_is_proven(skv_copy *copy);
+/* A copy that grows shows what it is a copy of by the frame that its ORIGIN names, and by all records behind that: begin its log
+ * with the first one that the frame with this record does not prove to be durable, when they can be read. */
+void skv_copying_have(skv_copy *copy, uint64_t seqno);
+/* Hold the log from this record on. false: it does not reach back so far. */
+bool skv_copying_reaches_back(skv_copy *copy, uint64_t seqno);
+/* Note for ORIGIN what proves the copy's last record. When the original's log does not have that, nothing will. */
+skv_code skv_copying_prove(skv_copy *copy, skv_error *err);
 /* The next piece, of about `bytes`. AGAIN, OK: it is finished. CLOSED: the original was. This one and the two above enter an open
  * original by themselves, never while they touch the copy's files. */
 skv_code skv_copying_next(skv_copy *copy, uint64_t bytes, skv_error *err);

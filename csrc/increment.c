@@ -6,14 +6,13 @@
 #define SEGMENT_BYTES_LEAST ((uint64_t)64 << 10) /* an increment may be small, and each has segments of its own */
 
 /* Is what lies there a backup of this store, and has nobody written to it since? */
-static skv_code know_base(const skv_copy *copy, const skv_manifest *from, skv_error *err)
+static skv_code know_base(skv_copy *copy, const skv_manifest *from, skv_error *err)
 {
-    skv_origin origin;
-    skv_code code = skv_origin_read(copy->base->dir, SKV_ORIGIN_NAME, &origin, err);
+    skv_code code = skv_origin_read(copy->base->dir, SKV_ORIGIN_NAME, &copy->origin, err);
     if (code != SKV_OK && code != SKV_NOT_FOUND)
         return code;
-    if (code == SKV_NOT_FOUND || !skv_origin_is(&origin, from) ||
-        memcmp(origin.store_id, copy->base->manifest.store_id, SKV_STORE_ID_BYTES) != 0)
+    if (code == SKV_NOT_FOUND || !skv_origin_is(&copy->origin, from) ||
+        memcmp(copy->origin.store_id, copy->base->manifest.store_id, SKV_STORE_ID_BYTES) != 0)
         return skv_fail(err, SKV_INVALID, "%s holds a store already, which is a copy of another one; a backup needs a directory of its own",
                         copy->path);
     return SKV_OK;
@@ -40,39 +39,44 @@ static skv_code newest_applied(const skv_still *base, uint64_t *out, skv_error *
 static skv_code fail_gone(const skv_copy *copy, uint64_t last, skv_error *err)
 {
     uint64_t oldest = skv_log_oldest(copy->log);
-    if (oldest <= last)
+    if (oldest <= copy->origin.proof_seqno + 1)
         return skv_fail_at(err, SKV_LOG_GONE, "", 0, last,
-                           "the backup %s ends at seqno %llu, but its log does not hold that record, by which it could be "
-                           "known: make a backup of all in another directory",
-                           copy->path, (unsigned long long)last);
+                           "the backup %s ends at seqno %llu, but its log does not hold the records behind seqno %llu, by which "
+                           "it could be known: make a backup of all in another directory",
+                           copy->path, (unsigned long long)last, (unsigned long long)copy->origin.proof_seqno);
     return skv_fail_at(err, SKV_LOG_GONE, "", 0, last,
                        "the backup %s ends at seqno %llu, but the log of the store begins at %llu: make a backup of all in "
                        "another directory; retain_log_bytes says how far the log reaches back",
                        copy->path, (unsigned long long)last, (unsigned long long)oldest);
 }
 
-/* Hold the log from the backup's newest record on. */
-static bool reaches_back(skv_copy *copy, uint64_t seqno, skv_error *err)
+/* Hold the log from the first record on that the proof does not cover. */
+static bool reaches_back(skv_copy *copy, skv_error *err)
 {
     uint64_t first;
-    if (!copy->store)
-        return skv_log_oldest(copy->log) <= seqno;
-    copy->pinned = skv_keep_pin(&copy->store->parts, &copy->pin, &first, err) == SKV_OK;
-    return copy->pinned && skv_keep_pin_back(&copy->store->parts, copy->pin, seqno);
+    if (copy->store)
+        copy->pinned = skv_keep_pin(&copy->store->parts, &copy->pin, &first, err) == SKV_OK;
+    return (copy->pinned || !copy->store) && skv_copying_reaches_back(copy, copy->origin.proof_seqno + 1);
 }
 
-static skv_code is_same(const skv_copy *copy, uint64_t seqno, bool *same, skv_error *err)
+/* All up to the proof's record, and each one behind it. */
+static skv_code is_same(const skv_copy *copy, uint64_t last, bool *same, skv_error *err)
 {
-    skv_copy_proof theirs, ours;
-    skv_code code = skv_copy_prove(copy->base->log, seqno, &theirs, err);
+    uint64_t first = copy->origin.proof_seqno + 1, theirs, ours;
+    skv_log_rest frame;
+    skv_code code = skv_copy_look(copy->log, first, &frame, err);
+    *same = code == SKV_OK && frame.previous == copy->origin.proof;
+    if (!*same)
+        return code;
+    code = skv_copy_digest(copy->log, first, last, &ours, err);
     if (code == SKV_OK)
-        code = skv_copy_prove(copy->log, seqno, &ours, err);
-    *same = code == SKV_OK && theirs.record == ours.record;
+        code = skv_copy_digest(copy->base->log, first, last, &theirs, err);
+    *same = code == SKV_OK && theirs == ours;
     return code;
 }
 
-/* The newest record that the backup has must be the original's, too: one that was put back to an older state, and went on
- * from there, has the same id and other records. */
+/* What the backup has must be the original's, too: one that was put back to an older state, and went on from there, has the
+ * same id and other records. */
 static skv_code prove_same(skv_copy *copy, uint64_t last, skv_error *err)
 {
     bool same = true;
@@ -82,7 +86,7 @@ static skv_code prove_same(skv_copy *copy, uint64_t last, skv_error *err)
                         "the backup %s has seqno %llu, and the store ends at %llu: it was put back to an older state; "
                         "a backup of it needs another directory",
                         copy->path, (unsigned long long)last, (unsigned long long)copy->stream.upto);
-    if (!reaches_back(copy, last ? last : 1, err))
+    if (!reaches_back(copy, err))
         return copy->store && !copy->pinned ? SKV_FULL : fail_gone(copy, last, err);
     if (last)
         code = is_same(copy, last, &same, err);
@@ -90,7 +94,7 @@ static skv_code prove_same(skv_copy *copy, uint64_t last, skv_error *err)
         return fail_gone(copy, last, err);
     if (code == SKV_OK && !same)
         return skv_fail_at(err, SKV_INVALID, "", 0, last,
-                           "the record with seqno %llu is another one in the backup %s: the store was put back to an older "
+                           "the records up to seqno %llu are others in the backup %s: the store was put back to an older "
                            "state; a backup of it needs another directory",
                            (unsigned long long)last, copy->path);
     return code;
@@ -109,7 +113,9 @@ static skv_code begin_log(skv_copy *copy, uint64_t last, uint64_t applied, skv_e
     memcpy(terms.store_id, base->manifest.store_id, SKV_STORE_ID_BYTES);
     skv_log_free(base->log);
     base->log = NULL;
-    code = skv_log_copy_reopen(&terms, applied, &copy->stream.log, err);
+    code = skv_copying_prove(copy, err);
+    if (code == SKV_OK)
+        code = skv_log_copy_reopen(&terms, applied, &copy->stream.log, err);
     return code == SKV_OK ? skv_log_cursor_create(copy->log, last + 1, &copy->stream.cursor, err) : code;
 }
 

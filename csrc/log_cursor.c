@@ -51,7 +51,11 @@ uint64_t skv_log_cursor_next(const skv_log_cursor *cursor)
 
 skv_log_rest skv_log_cursor_rest(const skv_log_cursor *cursor)
 {
-    return (skv_log_rest){cursor->frame_last, (size_t)(cursor->body_end - cursor->offset), cursor->previous};
+    return (skv_log_rest){.last_seqno = cursor->frame_last,
+                          .bytes = (size_t)(cursor->body_end - cursor->offset),
+                          .checksum = cursor->previous,
+                          .previous = cursor->frame.previous,
+                          .durable_upto = cursor->frame.durable_upto};
 }
 
 /* -- finding the segment -------------------------------------------------------------------------------------------- */

@@ -12,7 +12,8 @@ struct skv_log_cursor {
     uint64_t offset;     /* of the frame header or record that it stands at */
     uint64_t at_seqno;   /* of that record, or of the frame's first */
     uint64_t body_end;   /* of the frame that it is inside; 0: it stands at a header */
-    uint64_t frame_last; /* newest record of the frame that it is inside */
+    skv_frame frame;     /* that it is inside */
+    uint64_t frame_last; /* newest record of that frame */
     uint64_t previous;   /* checksum of the last frame that it entered */
     int fd;              /* of the retained segment file_id; -1: none */
     uint64_t file_id;

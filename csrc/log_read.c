@@ -38,6 +38,7 @@ static skv_code enter_frame(skv_log_cursor *cursor, const skv_log_stand *at, skv
         cursor->offset += skv_frame_span(&frame);
         return SKV_OK;
     }
+    cursor->frame = frame;
     cursor->frame_last = cursor->at_seqno + frame.count - 1;
     cursor->offset += SKV_FRAME_HEADER_BYTES;
     cursor->body_end = cursor->offset + frame.body_bytes;

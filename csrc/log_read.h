@@ -19,11 +19,13 @@ void skv_log_cursor_free(skv_log_cursor *cursor);
  * find its place). AGAIN: all that is durable was read. GONE: the next record was dropped; err->seqno + 1 is the oldest that
  * is still there. CORRUPT. What `take` answers but OK ends the call: that record is read again by the next. */
 skv_code skv_log_read(skv_log_cursor *cursor, size_t bytes, skv_log_take take, void *context, skv_error *err);
-/* Inside `take`: of the frame, this record and those that follow in it. */
+/* Inside `take`: the frame, of which this record and those that follow in it are left. */
 typedef struct {
     uint64_t last_seqno;
     size_t bytes;
-    uint64_t checksum; /* of the frame */
+    uint64_t checksum;     /* of the frame, */
+    uint64_t previous;     /* of the one before */
+    uint64_t durable_upto; /* a frame ends there, too, and no open writes it again: this one proves it */
 } skv_log_rest;
 skv_log_rest skv_log_cursor_rest(const skv_log_cursor *cursor);
 /* The seqno of the record that the next call begins with. */

@@ -7,6 +7,8 @@
 #include "hash.h"
 #include "os.h"
 
+#define ORIGIN_TEMP "ORIGIN.new"
+
 skv_origin skv_origin_of(const skv_manifest *source)
 {
     uint8_t weights[4 * SKV_SHARDS_MAX];
@@ -46,6 +48,14 @@ skv_code skv_origin_write(int dir, const char *name, const skv_origin *origin, s
         code = skv_os_sync(fd, name, err);
     skv_os_close(fd);
     return code;
+}
+
+skv_code skv_origin_replace(int dir, const char *name, const skv_origin *origin, skv_error *err)
+{
+    skv_code code = skv_origin_write(dir, ORIGIN_TEMP, origin, err);
+    if (code == SKV_OK)
+        code = skv_os_rename(dir, ORIGIN_TEMP, name, err);
+    return code == SKV_OK ? skv_os_sync_dir(dir, ".", err) : code;
 }
 
 static skv_code read_bytes(int fd, const char *name, uint8_t out[SKV_ORIGIN_BYTES], skv_error *err)

@@ -20,6 +20,8 @@ skv_origin skv_origin_of(const skv_manifest *source);
 bool skv_origin_is(const skv_origin *origin, const skv_manifest *source);
 /* Durable on OK, once the directory is synced. It fits a sector: one that is written over is the old one or the new one. */
 skv_code skv_origin_write(int dir, const char *name, const skv_origin *origin, skv_error *err);
+/* In place of the one with this name, at once, even when the process is killed. Durable on OK. */
+skv_code skv_origin_replace(int dir, const char *name, const skv_origin *origin, skv_error *err);
 /* NOT_FOUND (without err), CORRUPT, IO. */
 skv_code skv_origin_read(int dir, const char *name, skv_origin *out, skv_error *err);
 

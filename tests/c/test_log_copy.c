@@ -145,7 +145,7 @@ static void test_a_record_that_does_not_follow_is_refused(void)
     skv_log_copy_terms terms = {.dir = dir, .sizes = logs_small, .first_seqno = 5};
     skv_record record = {.key = {(const uint8_t *)"key", 3}, .seqno = 6};
     CHECK_OK(skv_log_copy_create(&terms, &copy, &err), &err);
-    CHECK_EQ(skv_log_copy_take(copy, &record, (skv_log_rest){6, 100, 0}, &err), SKV_CORRUPT);
+    CHECK_EQ(skv_log_copy_take(copy, &record, (skv_log_rest){.last_seqno = 6, .bytes = 100}, &err), SKV_CORRUPT);
     CHECK_EQ(err.seqno, 5);
     skv_log_copy_free(copy);
     scratch_remove(dir, TO);

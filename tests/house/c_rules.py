@@ -26,7 +26,7 @@ LEVELS = {
     "paths": "write_path snapshot replay_path copy_path ship_path mend_path",
     "paths that take another": "read_path scan_source keep_path batch",
     "paths that take two": "atomic_path sweep_path flush_path scan_path",
-    "house": "home still remains mend store settings loops copying increment",
+    "house": "home still remains mend store settings loops copying copying_proof increment",
     "contract": """api_read api_scan api_write api_expiry api_atomic api_changes api_stats api_notify
         api_copy api_check api_scrub api_mend api_peers api_standing""",
 }

@@ -191,7 +191,7 @@ def test_a_process_that_somebody_ended_is_no_damage_and_holds_nothing(
             forget()
 
         monkeypatch.setattr(store._engine, "forget_guests", let_go)
-        child.send_signal(signal.SIGINT)
+        child.send_signal(signal.SIGTERM)
         assert passes(store).findings == ()
     assert codes[0] is not None, "after its end"
     assert any("was not finished" in record.getMessage() for record in caplog.records)

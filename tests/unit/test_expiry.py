@@ -153,8 +153,8 @@ def test_an_expired_record_is_absent_for_every_read(aged: shardkv.Store) -> None
 
 
 def test_an_expired_record_cannot_be_deleted_or_popped(aged: shardkv.Store) -> None:
-    shift(aged, 3600)
     before = aged.stats().seqno
+    shift(aged, 3600)
     assert aged.delete(b"gone") is False
     assert aged.pop(b"gone", None) is None
     assert aged.delete_many([b"gone", b"other", b"never"]) == 0

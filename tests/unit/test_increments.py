@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from functools import partial
 from itertools import pairwise
@@ -193,6 +195,63 @@ def test_a_store_that_was_put_back_to_an_older_state_is_refused(
         with pytest.raises(shardkv.InvalidError, match="put back to an older state"):
             store.backup(dest)
     assert rows(dest) == kept
+
+
+@pytest.mark.parametrize("further", [0, 10])
+def test_a_backup_of_a_store_that_was_put_back_is_known_by_more_than_one_record(
+    tmp_path: Path, dest: Path, further: int
+) -> None:
+    """It went on to other values, then to the same record: the backup grew on, by another history."""
+    with shardkv.open(tmp_path / "store", **RETAINING) as store:
+        write(store, 50)
+    shutil.copytree(tmp_path / "store", tmp_path / "older")
+    for path, value in [("store", b"before"), ("older", b"after")]:
+        with shardkv.open(tmp_path / path, **RETAINING) as store:
+            for n in range(20):
+                store.put(b"%d" % n, value)
+            store.put(b"last", b"the same")
+            if value == b"before":
+                kept = dict(store)
+                store.backup(dest)
+                continue
+            for n in range(further):
+                store.put(b"%d" % n, b"newer")
+            with pytest.raises(shardkv.InvalidError, match="put back to an older state"):
+                store.backup(dest)
+    assert rows(dest) == kept
+
+
+CRASH = """
+import os, pathlib, shardkv, sys
+path, dest = map(pathlib.Path, sys.argv[1:3])
+store = shardkv.open(path, shards=3, retain_log_bytes=1 << 30)
+store.put_many({b"%d" % n: os.urandom(1000) for n in range(50)})
+store.backup(dest)
+(path / "older").write_bytes((path / "log" / "MARK").read_bytes())
+for turn in range(60):
+    store.put_many({b"%d of %d" % (n, turn): os.urandom(1000) for n in range(400)})
+store.backup(dest, progress=lambda done, total: done > int(sys.argv[3]) and os._exit(0))
+os._exit(0)
+"""
+
+
+@pytest.mark.parametrize("ended", [0, 10_000_000, 1 << 60])
+def test_a_backup_grows_on_when_an_open_wrote_the_newest_frames_again(
+    tmp_path: Path, dest: Path, ended: int
+) -> None:
+    """After a crash, what no completed sync proves has another frame from then on, with the same records."""
+    path = tmp_path / "store"
+    subprocess.run([sys.executable, "-c", CRASH, path, dest, str(ended)], check=True)
+    (path / "older").rename(path / "log" / "MARK")  # as if the newer one had not reached the disk
+    with shardkv.open(path, **RETAINING) as store:
+        assert store.stats().seqno == 50 + 60 * 400
+        info = store.backup(dest)
+        assert info.since is not None
+        assert (info.since == info.seqno) == (ended == 1 << 60)
+        write(store, 50)
+        assert store.backup(dest).since == info.seqno
+        assert rows(dest) == dict(store)
+    assert shardkv.check(dest).findings == ()
 
 
 def test_a_backup_in_use_or_damaged_is_told(store: shardkv.Store, dest: Path) -> None:
