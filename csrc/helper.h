@@ -7,9 +7,10 @@
 
 #include "include/shardkv.h"
 
-/* Have work(context) done by the helper's thread. The work before it is over. */
+/* Have work(context) done by the helper's thread, once for each call, one after the other. What was given before and is not
+ * done is the same. */
 void skv_helper_give(skv_helper *helper, void (*work)(void *context), void *context);
-/* Wait until what was given is done; nobody may have dismissed the helper before. */
-void skv_helper_await(skv_helper *helper);
+/* Wait until at most so many of those are left to be done; nobody may have dismissed the helper before. */
+void skv_helper_await(skv_helper *helper, unsigned left);
 
 #endif

@@ -6,8 +6,8 @@
 #include "memory.h"
 
 /* The thread that opens reads: it verifies segments, hashes keys and finds lanes. The helper's, once there is a batch for
- * it, enters what was read into the indexes; without a helper the one thread does both. Each asks for memory so many records before it needs it: a part of the ring,
- * a line of an index. Those are cache misses; so many of them are under way at once. */
+ * it, enters what was read into the indexes; without a helper the one thread does both. Each asks for memory so many records
+ * before it needs it: a part of the ring, a line of an index. Those are cache misses; so many of them are under way at once. */
 #define AHEAD 16
 #define BATCH 512
 #define BATCHES 4
@@ -26,13 +26,12 @@ typedef struct {
 
 typedef struct {
     skv_parts *parts;
-    batch *batches;              /* a ring of BATCHES */
-    atomic_uint filled, entered; /* batches, ever */
-    skv_event moved;             /* one of the two */
+    batch *batches;     /* a ring of BATCHES */
+    unsigned filled;    /* batches, ever */
+    unsigned entered;   /* likewise: the entering thread's */
     skv_helper *helper; /* or NULL */
     bool helped;        /* it has begun */
-    atomic_bool over;
-    atomic_int code; /* of entering; the error is read when all that was filled is entered */
+    atomic_int code; /* of entering; once it is not OK the error is there, too */
     skv_error error;
     uint64_t replayed;
 } replaying;
@@ -74,11 +73,12 @@ static void ask_for_line(const batch *from, unsigned place)
         skv_index_prefetch(from->records[place].lane->active, from->records[place].key.hash);
 }
 
-static void enter_batch(replaying *replay)
+/* The oldest batch that is not entered yet. */
+static void enter_batch(void *context)
 {
-    unsigned number = atomic_load_explicit(&replay->entered, memory_order_relaxed);
-    const batch *from = batch_at(replay, number);
-    skv_code code = (skv_code)atomic_load_explicit(&replay->code, memory_order_relaxed);
+    replaying *replay = context;
+    const batch *from = batch_at(replay, replay->entered++);
+    skv_code code = (skv_code)atomic_load(&replay->code);
     for (unsigned i = 0; i < AHEAD; i++)
         ask_for_line(from, i);
     for (unsigned i = 0; i < from->count && code == SKV_OK; i++) {
@@ -86,41 +86,9 @@ static void enter_batch(replaying *replay)
         code = enter_one(replay, &from->records[i]);
     }
     atomic_store(&replay->code, code);
-    atomic_store(&replay->entered, number + 1);
-    skv_event_notify(&replay->moved);
-}
-
-static void enter_batches(void *context)
-{
-    replaying *replay = context;
-    for (;;) {
-        unsigned seen = skv_event_read(&replay->moved);
-        if (atomic_load(&replay->entered) != atomic_load(&replay->filled))
-            enter_batch(replay);
-        else if (atomic_load(&replay->over))
-            return;
-        else
-            (void)skv_event_wait(&replay->moved, seen, SKV_NS_PER_S);
-    }
 }
 
 /* -- reading ---------------------------------------------------------------------------------------------------------- */
-
-/* Wait until at most so many batches are left to be entered. */
-static skv_code await(replaying *replay, unsigned left, skv_error *err)
-{
-    skv_code code;
-    for (;;) {
-        unsigned seen = skv_event_read(&replay->moved);
-        if (atomic_load(&replay->filled) - atomic_load(&replay->entered) <= left)
-            break;
-        (void)skv_event_wait(&replay->moved, seen, SKV_NS_PER_S);
-    }
-    code = (skv_code)atomic_load(&replay->code);
-    if (code != SKV_OK && err)
-        *err = replay->error;
-    return code;
-}
 
 static void find_lane(const replaying *replay, waiting *next)
 {
@@ -130,23 +98,26 @@ static void find_lane(const replaying *replay, waiting *next)
 /* Hand over what was read, wait until at most so many batches are left to be entered, and begin an empty one. */
 static skv_code close_batch(replaying *replay, unsigned left, skv_error *err)
 {
-    unsigned number = atomic_load_explicit(&replay->filled, memory_order_relaxed);
-    batch *full = batch_at(replay, number);
+    batch *full = batch_at(replay, replay->filled++);
     skv_code code;
     for (unsigned i = full->count > AHEAD ? full->count - AHEAD : 0; i < full->count; i++)
         find_lane(replay, &full->records[i]);
-    atomic_store(&replay->filled, number + 1);
-    skv_event_notify(&replay->moved);
-    if (!replay->helped)
+    if (replay->helped) {
+        skv_helper_give(replay->helper, enter_batch, replay);
+        skv_helper_await(replay->helper, left);
+    } else {
         enter_batch(replay);
-    code = await(replay, left, err);
-    batch_at(replay, number + 1)->count = 0;
+    }
+    batch_at(replay, replay->filled)->count = 0;
+    code = (skv_code)atomic_load(&replay->code);
+    if (code != SKV_OK && err)
+        *err = replay->error;
     return code;
 }
 
 static skv_code enter(replaying *replay, skv_position position, const skv_record *record, skv_error *err)
 {
-    batch *into = batch_at(replay, atomic_load_explicit(&replay->filled, memory_order_relaxed));
+    batch *into = batch_at(replay, replay->filled);
     waiting *last = &into->records[into->count++];
     *last = (waiting){position, *record, skv_key_of(record->key), NULL};
     skv_ring_prefetch(replay->parts->ring, last->key.hash);
@@ -154,8 +125,6 @@ static skv_code enter(replaying *replay, skv_position position, const skv_record
         find_lane(replay, last - AHEAD);
     if (into->count < BATCH)
         return SKV_OK;
-    if (replay->helper && !replay->helped)
-        skv_helper_give(replay->helper, enter_batches, replay);
     replay->helped = replay->helper != NULL;
     return close_batch(replay, BATCHES - 1, err);
 }
@@ -164,15 +133,6 @@ static skv_code enter(replaying *replay, skv_position position, const skv_record
 static skv_code enter_all(replaying *replay, skv_error *err)
 {
     return close_batch(replay, 0, err);
-}
-
-static void end(replaying *replay)
-{
-    atomic_store(&replay->over, true);
-    skv_event_notify(&replay->moved);
-    if (replay->helped)
-        skv_helper_await(replay->helper);
-    skv_release(replay->batches);
 }
 
 static skv_code index_record(void *context, skv_position position, const skv_record *record, skv_error *err)
@@ -264,7 +224,9 @@ skv_code skv_replay(skv_parts *parts, skv_helper *helper, uint64_t *replayed, sk
 {
     replaying replay = {.parts = parts, .helper = helper, .batches = skv_alloc(BATCHES * sizeof(batch))};
     skv_code code = replay.batches ? replay_log(&replay, err) : skv_fail(err, SKV_NO_MEMORY, "out of memory: cannot replay the log");
-    end(&replay);
+    if (replay.helped)
+        skv_helper_await(helper, 0);
+    skv_release(replay.batches);
     *replayed = replay.replayed;
     return code;
 }

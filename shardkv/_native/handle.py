@@ -35,14 +35,15 @@ def helping() -> Iterator[Any]:
         target=lib.skv_helper_run, args=(helper,), name="shardkv-replay", daemon=True
     )
     try:
-        thread.start()
-    except RuntimeError as error:
-        raise OutOfMemoryError(f"no thread to open the store with: {error}") from error
-    try:
+        try:
+            thread.start()
+        except RuntimeError as error:
+            raise OutOfMemoryError(f"no thread to open the store with: {error}") from error
         yield helper
     finally:
         lib.skv_helper_dismiss(helper)
-        thread.join()
+        if thread.is_alive():  # else it ends by itself: Ctrl-C came while it was being started
+            thread.join()
 
 
 class Handle:

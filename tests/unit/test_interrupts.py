@@ -18,6 +18,7 @@ from shardkv._native import Engine
 from shardkv.workers import Workers
 
 NAMES = ["shardkv-sync", "shardkv-log", "shardkv-flush"]
+REPLAY = "shardkv-replay"
 
 
 def strike(*calls: str) -> None:
@@ -45,7 +46,7 @@ def strike_at(place: int) -> None:
 
 
 def threads() -> set[threading.Thread]:
-    return {thread for thread in threading.enumerate() if thread.name in NAMES}
+    return {thread for thread in threading.enumerate() if thread.name in (*NAMES, REPLAY)}
 
 
 def reopen(path: Path) -> None:
@@ -61,7 +62,7 @@ def test_an_opening_that_is_interrupted_leaves_the_directory_free(tmp_path: Path
     reopen(tmp_path / "store")
 
 
-@pytest.mark.parametrize("failing", NAMES)
+@pytest.mark.parametrize("failing", [REPLAY, *NAMES])
 @pytest.mark.parametrize("error", [RuntimeError("can't start new thread"), KeyboardInterrupt()])
 def test_an_opening_without_its_threads_leaves_the_directory_free(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failing: str, error: BaseException
