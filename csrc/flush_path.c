@@ -15,11 +15,12 @@
 #define REPACK_PAGES_MIN 8
 #define RESOLVE_AT_ONCE 256
 #define LONG_LOG_BUDGETS 3
+#define DELETES_PER_KEY 2 /* to flush a key takes as long as to step over so many deletes */
 
 /* -- choosing ------------------------------------------------------------------------------------------------------- */
 
 typedef struct {
-    skv_lane *largest, *oldest, *asked;
+    skv_lane *largest, *oldest, *asked, *crossed; /* readers spent more on its deletes than a flush takes */
     uint64_t largest_bytes, oldest_seqno;
 } candidates;
 
@@ -42,6 +43,8 @@ static candidates look_at_lanes(skv_parts *parts)
         }
         if (size.first_seqno <= target)
             found.asked = lane;
+        if (size.deletes_met >= SKV_LANE_DELETES_MET + DELETES_PER_KEY * size.keys)
+            found.crossed = lane;
     }
     return found;
 }
@@ -67,7 +70,7 @@ static skv_lane *choose(skv_parts *parts)
         (void)atomic_compare_exchange_strong(&parts->flush_target, &target, 0);
     if (found.oldest && log_is_long(parts))
         return found.oldest;
-    return skv_pressure_wants_flush(&parts->pressure) ? found.largest : NULL;
+    return skv_pressure_wants_flush(&parts->pressure) ? found.largest : found.crossed;
 }
 
 /* -- one lane ------------------------------------------------------------------------------------------------------- */

@@ -303,9 +303,15 @@ bool skv_index_find(const skv_index *index, skv_key key, uint64_t upto, skv_posi
 
 /* -- looking -------------------------------------------------------------------------------------------------------- */
 
+uint32_t skv_index_meet(skv_index *index, uint32_t deletes)
+{
+    return atomic_fetch_add(&index->deletes_met, deletes) + deletes;
+}
+
 skv_index_size skv_index_measure(const skv_index *index)
 {
     skv_index_size size = index->size;
+    size.deletes_met = atomic_load(&index->deletes_met);
     size.heap_bytes = sizeof *index + index->room_bytes + index->older.capacity * sizeof(skv_entry) +
                       index->pending_capacity * sizeof(skv_position);
     for (int i = 0; i < SKV_INDEX_TABLES; i++)

@@ -19,6 +19,7 @@ typedef struct {
     uint64_t first_seqno;  /* of the oldest record; 0 when empty */
     uint64_t last_seqno;
     uint64_t first_ns;     /* when the oldest record came */
+    uint32_t deletes_met;  /* by readers, see skv_index_meet */
 } skv_index_size;
 
 /* owned: skv_index_release. NULL when memory is out. */
@@ -51,6 +52,8 @@ skv_code skv_index_resolve(skv_index *index, uint64_t most, skv_index_below belo
 int64_t skv_index_delta(const skv_index *index);
 
 skv_index_size skv_index_measure(const skv_index *index);
+/* Readers stepped over so many more of its deletes. Returns how many ever. Without the lock. */
+uint32_t skv_index_meet(skv_index *index, uint32_t deletes);
 /* Of the oldest record; 0 when empty. */
 uint64_t skv_index_first_seqno(const skv_index *index);
 #define SKV_INDEX_PARTS 64

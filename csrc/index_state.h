@@ -48,6 +48,7 @@ struct skv_index {
     uint32_t unmoved; /* tables from here on are in the newest room */
     skv_table older; /* replaced versions; a key may occur often */
     skv_index_size size;
+    atomic_uint deletes_met;
     int64_t delta; /* of the keys that are known */
     uint64_t soonest_ms;
     bool ordered;

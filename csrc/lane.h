@@ -29,6 +29,9 @@ typedef struct {
     skv_sweep_tally part_tally;
 } skv_sweep;
 
+/* To step over so many deletes takes a reader as long as a flush of next to nothing. */
+#define SKV_LANE_DELETES_MET 8192
+
 typedef struct {
     skv_shard *shard;      /* owned */
     skv_clock *clock;      /* kept */
@@ -71,7 +74,7 @@ skv_code skv_lane_view_take(skv_lane *lane, skv_lane_view *view);
 uint64_t skv_lane_first_seqno(const skv_lane *lane);
 /* Nothing in the shard is newer: a flush under way may have put some of what it holds there. Takes the lock. */
 uint64_t skv_lane_newest_below(skv_lane *lane);
-/* Records and bytes that are unflushed, heap of the index. Takes the lock. */
+/* Records and bytes that are unflushed, heap of the index; of the active generation, the deletes that readers met. Takes the lock. */
 skv_index_size skv_lane_measure(skv_lane *lane);
 /* A key's newest unflushed record: in the active generation, else in the sealed one. Under the lock. */
 bool skv_lane_find(const skv_lane *lane, skv_key key, skv_position *position, skv_record *out);

@@ -9,6 +9,7 @@ struct skv_scan {
     skv_scan *next, *previous; /* of the snapshot's; under its lock */
     bool attached;
     bool keys_only;
+    bool crossed; /* deletes, not told yet */
     skv_scan_source *sources;
     uint32_t count, capacity;
     uint64_t expires_ms; /* of the rows so far, the first to expire; 0: none */
@@ -45,7 +46,7 @@ static skv_code add_shard(skv_scan *scan, uint32_t lane, skv_error *err)
     return skv_source_open_shard(&scan->range, lane, source, err);
 }
 
-static skv_code add_run(skv_scan *scan, uint32_t lane, skv_run *run, skv_error *err)
+static skv_code add_run(skv_scan *scan, uint32_t lane, skv_index *generation, skv_run *run, skv_error *err)
 {
     skv_scan_source *source = next_source(scan, err);
     if (!source) {
@@ -53,6 +54,7 @@ static skv_code add_run(skv_scan *scan, uint32_t lane, skv_run *run, skv_error *
         return SKV_NO_MEMORY;
     }
     skv_source_open_run(&scan->range, lane, run, source);
+    source->generation = generation;
     if (source->ended) /* nothing in range: one player less in every match */
         skv_source_close(source);
     else
@@ -73,7 +75,7 @@ static skv_code add_lane(skv_scan *scan, uint32_t number, skv_error *err)
                                   &count, err);
         for (uint32_t run = 0; run < count; run++) {
             if (code == SKV_OK)
-                code = add_run(scan, number, runs[run], err);
+                code = add_run(scan, number, generation, runs[run], err);
             else
                 skv_run_release(runs[run]);
         }
@@ -130,26 +132,44 @@ static skv_code plant_tree(skv_scan *scan, skv_error *err)
 
 /* -- rows ----------------------------------------------------------------------------------------------------------- */
 
-static void note_rest(skv_scan *scan, const skv_record *met)
+/* What the snapshot sees of a key, and where that is. */
+static void note_choice(skv_scan *scan, skv_scan_source *from, const skv_record *met)
 {
     uint64_t seqno = skv_log_must_wait(scan->range.snapshot->parts->log, met);
     if (seqno > scan->rests_on)
         scan->rests_on = seqno;
+    scan->file = skv_source_file(&scan->range, from);
+    if (from->run && skv_record_deletes(met)) {
+        from->deletes++;
+        scan->crossed = true;
+    }
+}
+
+/* Deletes that readers step over again and again are flushed once that costs less: the flush loop looks. */
+static void tell_deletes(skv_scan *scan)
+{
+    skv_parts *parts = scan->range.snapshot->parts;
+    for (uint32_t i = 0; i < scan->count && scan->crossed; i++) {
+        skv_scan_source *source = &scan->sources[i];
+        uint32_t ever = source->deletes ? skv_index_meet(source->generation, source->deletes) : 0;
+        if (ever / SKV_LANE_DELETES_MET != (ever - source->deletes) / SKV_LANE_DELETES_MET)
+            skv_event_notify(&parts->pressure.wanted);
+        source->deletes = 0;
+    }
+    scan->crossed = false;
 }
 
 /* The newest version of the next key that the snapshot may see; false at the end. Steps over all its versions. */
 static skv_code next_key(skv_scan *scan, skv_record *out, bool *found, skv_error *err)
 {
-    skv_scan_source *top = &scan->sources[scan->losers[0]];
+    skv_scan_source *top = &scan->sources[scan->losers[0]], *from = NULL;
     skv_slice key = top->record.key;
-    bool visible = false;
     *found = !top->ended;
     while (!top->ended && skv_key_compare(top->record.key, key) == 0) {
         skv_code code;
-        if (top->record.seqno <= scan->range.snapshot->seqno && (!visible || top->record.seqno > out->seqno)) {
+        if (top->record.seqno <= scan->range.snapshot->seqno && (!from || top->record.seqno > out->seqno)) {
             *out = top->record;
-            scan->file = skv_source_file(&scan->range, top);
-            visible = true;
+            from = top;
         }
         code = skv_source_advance(&scan->range, top, err);
         if (code != SKV_OK)
@@ -157,8 +177,8 @@ static skv_code next_key(skv_scan *scan, skv_record *out, bool *found, skv_error
         replay_matches(scan, scan->losers[0]);
         top = &scan->sources[scan->losers[0]];
     }
-    if (visible)
-        note_rest(scan, out);
+    if (from)
+        note_choice(scan, from, out);
     else
         out->flags = SKV_RECORD_DELETE; /* every version came after the snapshot */
     return SKV_OK;
@@ -213,6 +233,7 @@ int64_t skv_scan_rows(skv_scan *scan, uint32_t rows_max, uint32_t bytes_max, skv
             rows++;
         }
     }
+    tell_deletes(scan);
     if (code != SKV_OK)
         return code;
     (void)skv_pack_array5(io->data, scan->keys_only ? rows : 2 * rows);

@@ -22,6 +22,8 @@ typedef struct {
     uint32_t lane;
     uint32_t at;              /* in the run */
     skv_run *run;             /* owned reference; NULL: the shard */
+    skv_index *generation;    /* the run's; kept by the snapshot */
+    uint32_t deletes;         /* of the run's that hid a key, not told yet */
     skv_shard_cursor *cursor; /* owned */
     skv_shard_sum passed;     /* by the cursor */
 } skv_scan_source;

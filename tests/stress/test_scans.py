@@ -61,3 +61,22 @@ def test_a_scan_misses_nothing_that_came_before_it(tmp_path: Path, flushing: boo
         ]
         works = [partial(counts.write, ROUNDS), *readers]
         Team().run([*works, counts.flush] if flushing else works)
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+def test_deletes_that_scans_step_over_again_and_again_are_flushed(
+    tmp_path: Path, reverse: bool
+) -> None:
+    """Each took as long as there were deletes before its first row: taking 20,000 rows one by one took a minute."""
+    rows = [(b"%05d" % number, b"v") for number in range(8000)]
+    gone, left = (rows[4000:], rows[:4000]) if reverse else (rows[:4000], rows[4000:])
+    with shardkv.open(tmp_path / "store", shards=1) as store:
+        store.put_many(dict(rows))
+        store.flush()
+        flushes = store.stats().shards[0].flushes
+        store.delete_many([key for key, _ in gone], ack="memory")
+        for _ in range(5):  # 20,000 deletes met: more than 8,192 and two for each that is unflushed
+            assert list(store.scan(limit=1, reverse=reverse)) == [left[-1 if reverse else 0]]
+        while store.stats().shards[0].flushes == flushes:  # the suite's own time limit ends it
+            threading.Event().wait(0.01)
+        assert list(store.scan()) == left
