@@ -7,14 +7,16 @@
 
 static void add_lanes(skv_store *store, skv_stats *out)
 {
-    uint64_t now = skv_now_ns();
+    uint64_t oldest_ns = UINT64_MAX;
     for (uint32_t i = 0; i < store->parts.lane_count; i++) {
         skv_index_size size = skv_lane_measure(&store->parts.lanes[i]);
         out->unflushed_records += size.keys;
         out->index_bytes += size.heap_bytes;
-        if (size.first_seqno && now - size.first_ns > out->unflushed_age_ns)
-            out->unflushed_age_ns = now - size.first_ns;
+        if (size.first_seqno && size.first_ns < oldest_ns)
+            oldest_ns = size.first_ns;
     }
+    if (oldest_ns != UINT64_MAX)
+        out->unflushed_age_ns = skv_now_ns() - oldest_ns;
 }
 
 skv_code skv_stats_read(skv_store *store, skv_stats *out, skv_io *io)
@@ -68,13 +70,14 @@ skv_code skv_shard_stats_read(skv_store *store, uint32_t shard, skv_shard_stats 
 
 int64_t skv_snapshot_stats_read(skv_store *store, skv_snapshot_stats *out, uint32_t capacity, skv_io *io)
 {
-    uint64_t now = skv_now_ns();
+    uint64_t now;
     uint32_t count = 0;
     const skv_snapshot *oldest = NULL;
     skv_code code = skv_store_enter(store, &io->error);
     if (code != SKV_OK)
         return code;
     skv_log_lock(store->parts.log);
+    now = skv_now_ns(); /* none that is met was taken later */
     for (const skv_snapshot *snapshot = store->parts.snapshots; snapshot; snapshot = snapshot->next)
         oldest = snapshot;
     for (; oldest && count < capacity; oldest = oldest->previous)

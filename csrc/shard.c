@@ -232,19 +232,34 @@ static bool close_gate(skv_shard *shard)
     return false;
 }
 
+/* LMDB lets go of a map before it makes a larger one, and reads where it was when it gets none: so as much as comes to it is
+ * mapped beside it first, and let go of. */
+static skv_code double_map(skv_shard *shard, size_t bytes, skv_error *err)
+{
+    const uint8_t *more;
+    skv_code code = skv_os_map_file(shard->fd, shard->name, bytes, &more, err);
+    int rc;
+    if (code != SKV_OK)
+        return code;
+    skv_os_unmap(more, bytes);
+    rc = shard->lmdb->env_set_mapsize(shard->env, 2 * bytes);
+    return rc == 0 ? SKV_OK : skv_shard_fail(shard, rc, "grow the map", err);
+}
+
 skv_code skv_shard_grow(skv_shard *shard, skv_error *err)
 {
     MDB_envinfo info;
     uint64_t end = skv_now_ns() + GROW_WAIT_NS;
     int rc = shard->lmdb->env_info(shard->env, &info);
+    skv_code code = rc == 0 ? SKV_OK : skv_shard_fail(shard, rc, "read the size", err);
     bool alone = false;
     skv_lock(&shard->lock);
     while (!alone && wait_for_none(shard, &shard->stayed, end) && skv_now_ns() < end)
         alone = close_gate(shard);
     while (alone && shard->pooled)
         skv_shard_txn_free(shard, shard->pool[--shard->pooled]);
-    if (alone && rc == 0)
-        rc = shard->lmdb->env_set_mapsize(shard->env, 2 * info.me_mapsize);
+    if (alone && code == SKV_OK)
+        code = double_map(shard, info.me_mapsize, err);
     if (alone)
         shard->gate_ns = GATE_NS;
     shard->growing = false;
@@ -252,7 +267,7 @@ skv_code skv_shard_grow(skv_shard *shard, skv_error *err)
     skv_event_notify(&shard->quiet);
     if (!alone)
         return skv_fail(err, SKV_BUSY, "the map of %s cannot grow while a snapshot or scan is open", shard->name);
-    return rc == 0 ? SKV_OK : skv_shard_fail(shard, rc, "grow the map", err);
+    return code;
 }
 
 void skv_shard_forget_guests(skv_shard *shard)

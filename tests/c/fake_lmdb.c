@@ -1,6 +1,7 @@
 #include "fake_lmdb.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -27,6 +28,7 @@ typedef struct {
 
 struct MDB_env {
     place *at;
+    int fd;
 };
 struct MDB_txn {
     MDB_env *env;
@@ -117,14 +119,17 @@ static place *place_at(const char *path)
 static int env_create(MDB_env **out)
 {
     *out = calloc(1, sizeof **out);
-    return *out ? 0 : ENOMEM;
+    if (!*out)
+        return ENOMEM;
+    (*out)->fd = -1;
+    return 0;
 }
 
 static int env_open(MDB_env *env, const char *path, unsigned flags, mode_t mode)
 {
     char name[512];
-    FILE *file;
-    (void)flags, (void)mode;
+    bool fresh;
+    (void)flags;
     CHECK(snprintf(name, sizeof name, "%s/data.mdb", path) < (int)sizeof name);
     env->at = place_at(path);
     if (!env->at) {
@@ -132,15 +137,19 @@ static int env_open(MDB_env *env, const char *path, unsigned flags, mode_t mode)
         CHECK(env->at);
         CHECK(snprintf(env->at->path, sizeof env->at->path, "%s", path) < (int)sizeof env->at->path);
     }
-    if (access(name, F_OK) == 0)
-        return 0;
-    drop_table(&env->at->committed);
-    file = fopen(name, "w");
-    return file && fclose(file) == 0 ? 0 : errno;
+    fresh = access(name, F_OK) != 0;
+    env->fd = open(name, O_RDWR | O_CREAT, mode);
+    if (env->fd < 0)
+        return errno;
+    if (fresh)
+        drop_table(&env->at->committed);
+    return 0;
 }
 
 static void env_close(MDB_env *env)
 {
+    if (env->fd >= 0)
+        (void)close(env->fd);
     free(env);
 }
 
@@ -164,10 +173,10 @@ static int env_info(MDB_env *env, MDB_envinfo *out)
     return 0;
 }
 
-static int no_fd(MDB_env *env, int *out)
+static int env_get_fd(MDB_env *env, int *out)
 {
-    (void)env, (void)out;
-    return EINVAL;
+    *out = env->fd;
+    return 0;
 }
 
 static int reader_check(MDB_env *env, int *dead)
@@ -367,7 +376,7 @@ static int cursor_del(MDB_cursor *cursor, unsigned flags)
 
 const skv_lmdb fake_lmdb = {
     .strerror = explain,       .env_create = env_create,         .env_open = env_open,         .env_close = env_close,
-    .env_set_mapsize = set_size, .env_set_maxreaders = set_readers, .env_info = env_info,       .env_get_fd = no_fd,
+    .env_set_mapsize = set_size, .env_set_maxreaders = set_readers, .env_info = env_info,       .env_get_fd = env_get_fd,
     .reader_check = reader_check, .txn_begin = txn_begin,         .txn_commit = txn_commit,     .txn_abort = txn_abort,
     .txn_id = txn_id,          .txn_reset = txn_reset,           .txn_renew = txn_renew,       .dbi_open = dbi_open,
     .stat = count_entries,     .get = get,                       .cursor_open = cursor_open,   .cursor_renew = cursor_renew,
