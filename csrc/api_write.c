@@ -52,24 +52,22 @@ static skv_code keep_and_delete(void *context, const skv_record *found, skv_writ
     return code;
 }
 
-/* That the key was there, or not, is an answer like that of a read. */
-static skv_code delete_present(skv_store *store, skv_slice key, skv_change change, int ack, skv_io *io)
+/* That the key was there, or not, is an answer like that of a read: see skv_atomic_answer. */
+static skv_code delete_present(skv_store *store, skv_write *write, skv_change change, skv_io *io)
 {
-    skv_write_op op = {.record.key = key};
-    skv_write write = {.ops = &op, .count = 1, .ack = ack};
-    skv_code code = skv_write_check(key, 0, io);
-    if (code != SKV_OK)
-        return code;
-    code = skv_atomic_change(&store->parts, &write, change, io, io);
-    return skv_atomic_answer(&store->parts, &write, code, io);
+    skv_code code = skv_write_check(write->ops->record.key, 0, io);
+    return code == SKV_OK ? skv_atomic_change(&store->parts, write, change, io, io) : code;
 }
 
 static skv_code delete_and_wait(skv_store *store, skv_slice key, skv_change change, int ack, skv_io *io)
 {
+    skv_write_op op = {.record.key = key};
+    skv_write write = {.ops = &op, .count = 1, .ack = ack};
     skv_code code = skv_store_enter_to_write(store, &io->error);
     if (code != SKV_OK)
         return code;
-    code = delete_present(store, key, change, ack, io);
+    code = delete_present(store, &write, change, io);
+    code = skv_atomic_answer(&store->parts, &write, code, io);
     if (code == SKV_OK)
         code = skv_write_wait(&store->parts, io->seqno, ack, io);
     skv_store_leave(store);
@@ -150,24 +148,33 @@ skv_code skv_put_pairs(skv_store *store, const skv_put_item *pairs, uint32_t cou
     return code;
 }
 
+/* One answer for all: it rests on whatever was seen of any key, also when there is no room for the rest. */
 static skv_code delete_keys(skv_store *store, skv_unpack *in, uint32_t count, int ack, skv_io *io)
 {
-    uint64_t deleted = 0, newest = 0;
-    skv_code code = SKV_OK;
+    skv_write_op op;
+    skv_write write = {.ops = &op, .count = 1, .ack = ack};
+    uint64_t deleted = 0, newest = 0, rests = 0;
+    skv_code code = SKV_OK, waited = SKV_OK;
     for (uint32_t i = 0; i < count && code == SKV_OK; i++) {
-        skv_slice key;
-        code = skv_batch_take_bytes(in, &key, i, "the key is not bytes", io);
+        op = (skv_write_op){0};
+        write.wait_seqno = 0;
+        code = skv_batch_take_bytes(in, &op.record.key, i, "the key is not bytes", io);
         if (code == SKV_OK)
-            code = delete_present(store, key, delete_found, ack, io);
+            code = delete_present(store, &write, delete_found, io);
         if (code == SKV_OK) {
             deleted++;
             newest = io->seqno;
         }
+        rests = write.wait_seqno > rests ? write.wait_seqno : rests;
         code = code == SKV_NOT_FOUND ? SKV_OK : code;
     }
     io->bytes = deleted;
-    io->seqno = newest;
-    return code == SKV_OK ? skv_write_wait(&store->parts, newest, ack, io) : code;
+    io->seqno = newest > rests ? newest : rests;
+    if (code == SKV_OK)
+        code = skv_write_wait(&store->parts, newest, ack, io);
+    if (code == SKV_OK || code == SKV_BUSY)
+        waited = skv_answer_wait(&store->parts, rests, io);
+    return code == SKV_OK ? waited : code;
 }
 
 skv_code skv_delete_many(skv_store *store, const char *blob, size_t blob_bytes, int ack, skv_io *io)

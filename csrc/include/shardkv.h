@@ -240,7 +240,8 @@ skv_code skv_put_many(skv_store *store, const char *blob, size_t blob_bytes, int
 /* The same for pairs in memory, which live for ever. */
 skv_code skv_put_pairs(skv_store *store, const skv_put_item *pairs, uint32_t count, int ack, skv_io *io);
 /* Delete each key of a msgpack array that exists; io->bytes is how many did. Each key by itself is atomic.
- * BUSY: io->bytes were deleted before the room ran out; call again with the same keys. */
+ * AGAIN: all were looked at, io->seqno is what to wait for. BUSY: io->bytes were deleted before the room ran out; call again
+ * with the same keys. The answer rests on io->seqno of each call. */
 skv_code skv_delete_many(skv_store *store, const char *blob, size_t blob_bytes, int ack, skv_io *io);
 
 /* -- atomic writes: like the above, and CONFLICT when a condition does not hold; nothing was appended then ------------- */

@@ -151,6 +151,7 @@ class Unwaiting(Atomic, Looking, Following):
         code = lib.skv_delete_many(self.handle, blob, len(blob), ack, ws.c)
         if code in (0, BUSY):
             tally[0] += ws.c.bytes
+            self.wait(ws.c.wait_seqno)  # of a round that had no room, too
             if ack != MEMORY:
                 self.reach(ws.c.seqno, ack, 0)
         self._end(code, ws)

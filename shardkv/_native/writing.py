@@ -115,10 +115,11 @@ class Writing(Shipping):
 
     def delete_many(self, blob: bytes, ack: int, timeout: float) -> int:
         """Delete the keys of a packed list; return how many were there."""
-        ws, deleted, newest = self.take(), 0, 0
+        ws, deleted, newest, calls = self.take(), 0, 0, 0
 
         def call() -> int:
-            nonlocal deleted, newest
+            nonlocal deleted, newest, calls
+            calls += 1
             code = int(lib.skv_delete_many(self.handle, blob, len(blob), ack, ws.c))
             if code in (0, AGAIN, BUSY):
                 deleted += ws.c.bytes
@@ -127,7 +128,7 @@ class Writing(Shipping):
 
         self.settle(call(), ws, timeout, call)
         self.give(ws)
-        if ack not in (MEMORY, LATER):
+        if ack not in (MEMORY, LATER) or calls > 1:
             self.reach(
                 newest, ack, timeout
             )  # deletes of a round that then had no room are part of this call too
