@@ -155,13 +155,13 @@ void skv_index_prepare(skv_index *index, uint64_t keys)
         (void)make_room(index, (uint32_t)capacity); /* without it they grow in steps */
 }
 
-skv_code skv_index_reserve(skv_index *index, uint64_t key_hash, uint64_t kept_seqno)
+skv_code skv_index_reserve(skv_index *index, uint64_t key_hash, const skv_cut *cuts)
 {
     skv_code code;
     if (index->unmoved)
         move_next(index);
     code = reserve_one(index, table_of(index, key_hash));
-    if (code == SKV_OK && kept_seqno) {
+    if (code == SKV_OK && cuts) {
         code = reserve_one(index, &index->older);
         if (code != SKV_OK)
             table_of(index, key_hash)->reserved--;
@@ -176,10 +176,10 @@ void skv_index_prefetch(const skv_index *index, uint64_t key_hash)
         __builtin_prefetch(&table->entries[home_of(table, (uint32_t)(key_hash >> SKV_INDEX_TABLE_BITS))], 1);
 }
 
-void skv_index_unreserve(skv_index *index, uint64_t key_hash, uint64_t kept_seqno)
+void skv_index_unreserve(skv_index *index, uint64_t key_hash, const skv_cut *cuts)
 {
     table_of(index, key_hash)->reserved--;
-    if (kept_seqno)
+    if (cuts)
         index->older.reserved--;
 }
 
@@ -245,14 +245,56 @@ static void note_size(skv_index *index, const skv_record *record)
         index->soonest_ms = record->expires_ms;
 }
 
+/* Among the replaced versions, the newest with seqno <= upto. */
+static skv_entry *find_older(const skv_index *index, const skv_entry *wanted, skv_slice key, uint64_t upto, skv_record *out)
+{
+    const skv_table *older = &index->older;
+    skv_entry *found = NULL;
+    if (!older->capacity)
+        return NULL;
+    for (uint32_t at = home_of(older, wanted->hash); older->entries[at].bits; at = after(older, at)) {
+        skv_record record;
+        if (!same_hash(&older->entries[at], wanted))
+            continue;
+        skv_slots_read(index->slots, skv_entry_position(&older->entries[at]), &record);
+        if (record.seqno > upto || (found && record.seqno < out->seqno) || skv_key_compare(record.key, key) != 0)
+            continue;
+        *out = record;
+        found = &older->entries[at];
+    }
+    return found;
+}
+
+/* Is there a snapshot that sees the record with seqno `from`, and not the next kept one of its key? */
+static bool is_seen(const skv_cut *cut, uint64_t from, uint64_t next)
+{
+    while (cut && cut->seqno >= next)
+        cut = cut->older;
+    return cut && cut->seqno >= from;
+}
+
+/* In the place of the version before, when no snapshot sees that any more: a key that is written again and again beside
+ * snapshots that come and go has no more versions here than snapshots see. */
+static void keep_older(skv_index *index, skv_entry entry, const skv_record *old, const skv_cut *cuts)
+{
+    skv_record last;
+    skv_entry *before = find_older(index, &entry, old->key, UINT64_MAX, &last);
+    if (before && !is_seen(cuts, last.seqno, old->seqno)) {
+        *before = entry;
+        return;
+    }
+    place(&index->older, entry);
+    index->older.used++;
+}
+
 void skv_index_insert(skv_index *index, uint64_t key_hash, skv_position position, const skv_record *record,
-                      uint64_t kept_seqno)
+                      const skv_cut *cuts)
 {
     skv_table *table = table_of(index, key_hash);
     skv_entry wanted = entry_of(key_hash, position, skv_record_deletes(record));
     skv_record old;
     skv_entry *here = find_entry(index, table, &wanted, record->key, &old);
-    skv_index_unreserve(index, key_hash, kept_seqno);
+    skv_index_unreserve(index, key_hash, cuts);
     note_size(index, record);
     note_pending(index, position);
     if (!here) {
@@ -262,43 +304,20 @@ void skv_index_insert(skv_index *index, uint64_t key_hash, skv_position position
         index->size.keys++;
         return;
     }
-    if (old.seqno <= kept_seqno) {
-        place(&index->older, *here);
-        index->older.used++;
-    }
+    if (cuts && old.seqno <= cuts->seqno)
+        keep_older(index, *here, &old, cuts);
     replace(index, here, wanted, record->key);
-}
-
-/* Among the replaced versions, the newest with seqno <= upto. */
-static bool find_older(const skv_index *index, skv_key key, uint64_t upto, skv_position *position, skv_record *out)
-{
-    const skv_table *older = &index->older;
-    skv_entry wanted = entry_of(key.hash, (skv_position){0, 0}, false);
-    bool found = false;
-    if (!older->capacity)
-        return false;
-    for (uint32_t at = home_of(older, wanted.hash); older->entries[at].bits; at = after(older, at)) {
-        skv_record record;
-        if (!same_hash(&older->entries[at], &wanted))
-            continue;
-        skv_slots_read(index->slots, skv_entry_position(&older->entries[at]), &record);
-        if (record.seqno > upto || (found && record.seqno < out->seqno) || skv_key_compare(record.key, key.bytes) != 0)
-            continue;
-        *out = record;
-        *position = skv_entry_position(&older->entries[at]);
-        found = true;
-    }
-    return found;
 }
 
 bool skv_index_find(const skv_index *index, skv_key key, uint64_t upto, skv_position *position, skv_record *out)
 {
     skv_entry wanted = entry_of(key.hash, (skv_position){0, 0}, false);
     const skv_entry *here = find_entry(index, table_of(index, key.hash), &wanted, key.bytes, out);
-    if (!here)
-        return false;
-    *position = skv_entry_position(here);
-    return out->seqno <= upto || find_older(index, key, upto, position, out);
+    if (here && out->seqno > upto)
+        here = find_older(index, &wanted, key.bytes, upto, out);
+    if (here)
+        *position = skv_entry_position(here);
+    return here != NULL;
 }
 
 /* -- looking -------------------------------------------------------------------------------------------------------- */

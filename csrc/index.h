@@ -30,15 +30,21 @@ void skv_index_release(skv_index *index);
 
 /* So many keys are likely to come: tables that grow become large enough for them at once. Memory is used as they come. */
 void skv_index_prepare(skv_index *index, uint64_t keys);
+/* A live snapshot: it sees records with a seqno up to this. */
+typedef struct skv_cut {
+    const struct skv_cut *older; /* the next; NULL: none */
+    uint64_t seqno;
+} skv_cut;
+
 /* Make sure that one more insert of this hash cannot fail; each reservation is used up by one insert or given back.
- * kept_seqno: a replaced record with a seqno up to it is kept findable, because a snapshot may need it; 0: none. */
-skv_code skv_index_reserve(skv_index *index, uint64_t key_hash, uint64_t kept_seqno);
+ * cuts: of all live snapshots, the newest first; NULL: none. A replaced record that one of them sees is kept findable. */
+skv_code skv_index_reserve(skv_index *index, uint64_t key_hash, const skv_cut *cuts);
 /* The cache line that an insert of this hash will want, for one who reserves many before the first insert. */
 void skv_index_prefetch(const skv_index *index, uint64_t key_hash);
-void skv_index_unreserve(skv_index *index, uint64_t key_hash, uint64_t kept_seqno);
-/* Point the key at its newest record; kept_seqno as it was reserved. */
+void skv_index_unreserve(skv_index *index, uint64_t key_hash, const skv_cut *cuts);
+/* Point the key at its newest record; cuts as it was reserved. */
 void skv_index_insert(skv_index *index, uint64_t key_hash, skv_position position, const skv_record *record,
-                      uint64_t kept_seqno);
+                      const skv_cut *cuts);
 /* The newest record of the key with seqno <= upto. */
 bool skv_index_find(const skv_index *index, skv_key key, uint64_t upto, skv_position *position, skv_record *out);
 /* Did the generations and the shard below hold the key before? Answers are remembered: a count need not ask twice. */

@@ -23,7 +23,7 @@ typedef struct {
     skv_acks acks;
     skv_notifiers notifiers; /* outlives the log: who waits hears of the end */
     skv_snapshot *snapshots;        /* live ones, newest first; under the log's lock */
-    uint64_t newest_snapshot_seqno; /* 0: none; under the log's lock */
+    const skv_cut *cuts;            /* theirs; under the log's lock */
     uint64_t snapshot_count;
     uint64_t needs; /* how often less of the log was needed than before, snapshots aside; under the log's lock */
     uint64_t pins[SKV_PINS_MAX];    /* the log is retained from this record on, for a copy; 0: free; under the log's lock */

@@ -99,7 +99,7 @@ static void unreserve(const skv_shipment *shipment, uint32_t count)
     for (uint32_t i = 0; i < count; i++) {
         skv_lane *lane = lane_of(shipment, i);
         skv_lock(&lane->lock);
-        skv_index_unreserve(lane->active, shipment->hashes[i], shipment->to->newest_snapshot_seqno);
+        skv_index_unreserve(lane->active, shipment->hashes[i], shipment->to->cuts);
         skv_unlock(&lane->lock);
     }
 }
@@ -111,7 +111,7 @@ static skv_code reserve(const skv_shipment *shipment, skv_error *err)
         skv_lane *lane = lane_of(shipment, i);
         skv_code code;
         skv_lock(&lane->lock);
-        code = skv_index_reserve(lane->active, shipment->hashes[i], shipment->to->newest_snapshot_seqno);
+        code = skv_index_reserve(lane->active, shipment->hashes[i], shipment->to->cuts);
         skv_unlock(&lane->lock);
         if (code != SKV_OK) {
             unreserve(shipment, i);
@@ -130,7 +130,7 @@ static void index_frame(const skv_shipment *shipment, skv_position position)
         skv_record record;
         at += skv_record_decode(shipment->body + at, shipment->body_bytes - at, &record);
         skv_lock(&lane->lock);
-        skv_index_insert(lane->active, shipment->hashes[i], here, &record, shipment->to->newest_snapshot_seqno);
+        skv_index_insert(lane->active, shipment->hashes[i], here, &record, shipment->to->cuts);
         skv_unlock(&lane->lock);
     }
 }

@@ -11,20 +11,22 @@ static void link_snapshot(skv_parts *parts, skv_snapshot *snapshot)
         snapshot->next->previous = snapshot;
     parts->snapshots = snapshot;
     parts->snapshot_count++;
-    parts->newest_snapshot_seqno = snapshot->seqno;
+    snapshot->cut = (skv_cut){parts->cuts, snapshot->seqno};
+    parts->cuts = &snapshot->cut;
 }
 
 static void unlink_snapshot(skv_parts *parts, skv_snapshot *snapshot)
 {
     if (snapshot->next)
         snapshot->next->previous = snapshot->previous;
-    if (snapshot->previous)
+    if (snapshot->previous) {
         snapshot->previous->next = snapshot->next;
-    else
+        snapshot->previous->cut.older = snapshot->cut.older;
+    } else {
         parts->snapshots = snapshot->next;
+        parts->cuts = snapshot->cut.older;
+    }
     parts->snapshot_count--;
-    /* Newest first, and seqnos never fall: the head is the newest. */
-    parts->newest_snapshot_seqno = parts->snapshots ? parts->snapshots->seqno : 0;
 }
 
 /* Under the log's lock: no append, no seal in between. AGAIN: a flush ended since the views began. */

@@ -14,6 +14,7 @@ struct skv_snapshot {
     bool dead;      /* its store was closed */
     bool owned_by_scan;
     uint64_t seqno;
+    skv_cut cut;         /* the same, for indexes */
     skv_log_place place; /* where the log ended: it is kept from here on */
     uint64_t now_ms;     /* when it was taken: what has expired is judged by this */
     uint64_t wait_seqno; /* of the newest disk-level record inside: durable before anything is read */

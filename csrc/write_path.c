@@ -95,26 +95,26 @@ static bool group_by_lane(const skv_parts *parts, const skv_write *write, lane_g
 /* Under the log's lock, which keeps the active generations in place. Reserves for ops order[from..to) of one lane;
  * on failure for none of them. */
 static skv_code reserve_lane(skv_lane *lane, const skv_write *write, const uint32_t *order, uint32_t count,
-                             uint64_t kept_seqno)
+                             const skv_cut *cuts)
 {
     skv_code code = SKV_OK;
     uint32_t done = 0;
     skv_lock(&lane->lock);
     for (; done < count && code == SKV_OK; done++)
-        code = skv_index_reserve(lane->active, write->ops[order[done]].key_hash, kept_seqno);
+        code = skv_index_reserve(lane->active, write->ops[order[done]].key_hash, cuts);
     if (code != SKV_OK)
         for (done--; done-- > 0;)
-            skv_index_unreserve(lane->active, write->ops[order[done]].key_hash, kept_seqno);
+            skv_index_unreserve(lane->active, write->ops[order[done]].key_hash, cuts);
     skv_unlock(&lane->lock);
     return code;
 }
 
 static void unreserve_lane(skv_lane *lane, const skv_write *write, const uint32_t *order, uint32_t count,
-                           uint64_t kept_seqno)
+                           const skv_cut *cuts)
 {
     skv_lock(&lane->lock);
     for (uint32_t i = 0; i < count; i++)
-        skv_index_unreserve(lane->active, write->ops[order[i]].key_hash, kept_seqno);
+        skv_index_unreserve(lane->active, write->ops[order[i]].key_hash, cuts);
     skv_unlock(&lane->lock);
 }
 
@@ -124,12 +124,12 @@ static skv_code reserve(skv_parts *parts, const skv_write *write, const lane_gro
     const uint32_t *starts = groups->starts;
     for (uint32_t lane = 0; lane < parts->lane_count; lane++) {
         skv_code code = reserve_lane(&parts->lanes[lane], write, groups->order + starts[lane],
-                                     starts[lane + 1] - starts[lane], parts->newest_snapshot_seqno);
+                                     starts[lane + 1] - starts[lane], parts->cuts);
         if (code == SKV_OK)
             continue;
         while (lane-- > 0)
             unreserve_lane(&parts->lanes[lane], write, groups->order + starts[lane], starts[lane + 1] - starts[lane],
-                           parts->newest_snapshot_seqno);
+                           parts->cuts);
         return skv_fail(err, code, "out of memory: the index cannot grow");
     }
     return SKV_OK;
@@ -139,7 +139,7 @@ static skv_code reserve(skv_parts *parts, const skv_write *write, const lane_gro
 static void append_reserved(skv_parts *parts, skv_write_op *op)
 {
     skv_position position = skv_log_append(parts->log, &op->record);
-    skv_index_insert(op->lane->active, op->key_hash, position, &op->record, parts->newest_snapshot_seqno);
+    skv_index_insert(op->lane->active, op->key_hash, position, &op->record, parts->cuts);
 }
 
 /* What an append will touch: a line of the index, and the value's first two. */
@@ -183,7 +183,7 @@ static skv_code append_one(skv_parts *parts, skv_write_op *op, skv_error *err)
 {
     skv_code code;
     skv_lock(&op->lane->lock);
-    code = skv_index_reserve(op->lane->active, op->key_hash, parts->newest_snapshot_seqno);
+    code = skv_index_reserve(op->lane->active, op->key_hash, parts->cuts);
     skv_index_prefetch(op->lane->active, op->key_hash);
     if (code == SKV_OK)
         append_reserved(parts, op);

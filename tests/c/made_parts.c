@@ -66,9 +66,9 @@ static skv_code try_put(skv_parts *parts, skv_record *record, uint32_t *lane, sk
         return code;
     *lane = skv_ring_route(parts->ring, key.hash);
     index = parts->lanes[*lane].active;
-    CHECK_EQ(skv_index_reserve(index, key.hash, parts->newest_snapshot_seqno), SKV_OK);
+    CHECK_EQ(skv_index_reserve(index, key.hash, parts->cuts), SKV_OK);
     position = skv_log_append(parts->log, record);
-    skv_index_insert(index, key.hash, position, record, parts->newest_snapshot_seqno);
+    skv_index_insert(index, key.hash, position, record, parts->cuts);
     return SKV_OK;
 }
 

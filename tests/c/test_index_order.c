@@ -40,10 +40,11 @@ static void insert(model *at, uint64_t number)
     skv_key key = skv_key_of(records_key(bytes, number));
     skv_position position;
     skv_record record;
-    CHECK_EQ(skv_index_reserve(at->index, key.hash, at->kept), SKV_OK);
+    const skv_cut cut = {NULL, at->kept}, *cuts = at->kept ? &cut : NULL;
+    CHECK_EQ(skv_index_reserve(at->index, key.hash, cuts), SKV_OK);
     position = records_put(at->all, key.bytes, false);
     record = records_at(at->all, position);
-    skv_index_insert(at->index, key.hash, position, &record, at->kept);
+    skv_index_insert(at->index, key.hash, position, &record, cuts);
     at->newest[number] = record.seqno;
     if (!at->kept)
         at->at_snapshot[number] = record.seqno;

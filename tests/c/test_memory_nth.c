@@ -70,6 +70,7 @@ static skv_code put(world *at, uint64_t number)
     skv_position position;
     skv_key key;
     skv_code code;
+    const skv_cut cut = {NULL, 20};
     for (int i = 0; i < 8; i++)
         bytes[i] = (uint8_t)(number >> (56 - 8 * i));
     key = skv_key_of((skv_slice){bytes, 8});
@@ -77,10 +78,10 @@ static skv_code put(world *at, uint64_t number)
     skv_log_lock(at->log);
     code = skv_log_reserve(at->log, skv_record_bytes(&record), &err);
     if (code == SKV_OK)
-        code = skv_index_reserve(at->index, key.hash, 20);
+        code = skv_index_reserve(at->index, key.hash, &cut);
     if (code == SKV_OK) {
         position = skv_log_append(at->log, &record);
-        skv_index_insert(at->index, key.hash, position, &record, 20);
+        skv_index_insert(at->index, key.hash, position, &record, &cut);
         at->written++;
     }
     CHECK_EQ(skv_log_last(at->log), at->written);

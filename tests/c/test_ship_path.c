@@ -294,12 +294,13 @@ static void test_what_a_snapshot_sees_stays_findable(void)
     world at = begin(SKV_PAGE_BYTES, SKV_PAGE_BYTES);
     skv_key key = skv_key_of(skv_slice_at("key", 3));
     const skv_lane *lane = skv_parts_lane(at.to, key);
+    const skv_cut cut = {NULL, 1};
     skv_position position;
     skv_record record;
     (void)made_parts_put_at(at.from, "key", 1);
     logs_sync(at.from->log);
     ship_all(&at);
-    at.to->newest_snapshot_seqno = 1;
+    at.to->cuts = &cut;
     (void)made_parts_put_at(at.from, "key", 1);
     logs_sync(at.from->log);
     ship_all(&at);
