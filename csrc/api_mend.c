@@ -39,7 +39,6 @@ static skv_code choose_manifest(skv_mend *mend, skv_error *err)
         mend->manifest.weights[i] = 1;
     if (!mend->manifest.shards)
         return skv_fail_at(err, SKV_CORRUPT, "MANIFEST", 0, 0, "neither a manifest nor a shard is left, in any copy");
-    mend->manifest.generation++;
     if (!own->named)
         return skv_os_random(mend->manifest.store_id, SKV_STORE_ID_BYTES, err);
     memcpy(mend->manifest.store_id, own->store_id, SKV_STORE_ID_BYTES);
@@ -139,12 +138,6 @@ void skv_mend_free(skv_mend *mend)
 
 /* -- what is lost --------------------------------------------------------------------------------------------------- */
 
-static void suspect(skv_mend *mend, uint32_t shard, uint64_t below_seqno)
-{
-    if (below_seqno > mend->suspect[shard])
-        mend->suspect[shard] = below_seqno;
-}
-
 static skv_error *next_loss(skv_mend *mend)
 {
     uint32_t at = mend->loss_count < LOSSES_MAX ? mend->loss_count : LOSSES_MAX - 1;
@@ -163,7 +156,7 @@ static void show(skv_slice key, char out[65])
 
 static void lose_spoilt(skv_mend *mend, uint32_t shard, const char *name, const skv_mend_view *view)
 {
-    suspect(mend, shard, 1);
+    mend->suspect[shard] = 1;
     for (uint32_t n = 0; n < view->spoilt_count; n++) {
         const skv_spoilt *spoilt = &view->spoilt[n];
         char shown[65];
@@ -184,14 +177,14 @@ static void note_losses(skv_mend *mend, uint32_t shard, const skv_mend_result *m
     if (made->verdict == SKV_MEND_LOST)
         lose_spoilt(mend, shard, name, made->view);
     if (made->verdict == SKV_MEND_UNPROVEN) {
-        suspect(mend, shard, made->from_seqno + 1);
+        mend->suspect[shard] = made->from_seqno + 1;
         (void)skv_fail_at(next_loss(mend), SKV_CORRUPT, name, 0, 0,
                           "%llu sound records are left in all copies together, %llu belong here: which are lost or old is not known",
                           (unsigned long long)made->sum.count,
                           (unsigned long long)(made->view ? made->view->claim.all.count : 0));
     }
     while (skv_known_gap(&mend->known, last, &first, &last)) {
-        suspect(mend, shard, last + 1);
+        mend->suspect[shard] = last + 1; /* each is newer than the one before */
         (void)skv_fail_at(next_loss(mend), SKV_CORRUPT, name, 0, first,
                           "the log's records with seqno %llu to %llu are sound in no copy, and this shard had not applied them",
                           (unsigned long long)first, (unsigned long long)last);

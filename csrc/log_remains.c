@@ -66,7 +66,7 @@ static skv_code add_run(skv_log_remains *remains, skv_remnant run, skv_error *er
 
 static skv_code add_gap(skv_remains_file *file, gap missing, skv_error *err)
 {
-    if (missing.to - missing.from <= SKV_RECORD_HEADER_BYTES || missing.before_seqno <= missing.after_seqno + 1)
+    if (missing.to - missing.from <= SKV_RECORD_HEADER_BYTES)
         return SKV_OK;
     if (file->gap_count == file->gap_capacity) {
         size_t capacity = file->gap_capacity ? 2 * file->gap_capacity : 16;
@@ -114,7 +114,7 @@ static skv_code take_frame(walk *on, size_t offset, const skv_frame *frame, skv_
     uint64_t end = frame->first_seqno + frame->count;
     size_t body = offset + SKV_FRAME_HEADER_BYTES;
     skv_code code = add_gap(on->file, (gap){on->gap_from, offset, on->last_seqno, frame->first_seqno}, err);
-    on->joined = on->joined && frame->previous == on->previous && frame->first_seqno == on->last_seqno + 1;
+    on->joined = on->joined && frame->previous == on->previous;
     on->previous = skv_frame_checksum(head);
     if (code == SKV_OK && body_holds(head, frame))
         code = add_run(on->remains,
@@ -164,7 +164,7 @@ static uint64_t find_salt(const skv_remains_file *file)
         const uint8_t *head = file->base + offset;
         skv_frame frame;
         uint64_t here = skv_load64(head + SKV_FRAME_SALT);
-        if (!here || here == salt || !skv_load32(head + SKV_FRAME_COUNT) ||
+        if (!here || here == salt ||
             !skv_frame_read(head, file->bytes - offset, here, &frame) || frame.first_seqno <= newest)
             continue;
         salt = here;

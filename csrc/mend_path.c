@@ -8,7 +8,7 @@
 #include "os.h"
 
 #define WAYS 6
-#define COMMIT_BYTES ((uint64_t)64 << 20)
+#define COMMITS 256 /* a full map takes so many */
 
 bool skv_mend_whole(const skv_mend_view *view)
 {
@@ -49,7 +49,6 @@ static void note_spoilt(skv_mend_view *view, const skv_record *record)
     if (view->spoilt_count < SKV_MEND_SPOILT_MAX)
         view->spoilt[view->spoilt_count] = (skv_spoilt){.seqno = record->seqno,
                                                         .digest = skv_record_digest(record),
-                                                        .checksum = record->checksum,
                                                         .key = record->key};
     view->spoilt_count++;
 }
@@ -120,39 +119,41 @@ typedef struct {
     skv_mend_shard *from;
     uint32_t number;
     skv_shard *shard;             /* owned: the new one */
+    uint64_t map_bytes;           /* its map's */
     uint64_t after_seqno, upto;   /* records that are wanted */
     const skv_mend_view *newest;  /* the one whose sums are to be reached */
     const skv_mend_view *wanted;  /* only what this one has as spoilt; NULL: everything */
     uint64_t bytes;               /* in the open transaction */
 } filling;
 
-static void note_replaced(filling *fill, const skv_record *record)
+static void note_replaced(filling *fill, uint64_t digest)
 {
     for (uint32_t i = 0; i < fill->from->count; i++) {
         skv_mend_view *view = &fill->from->views[i];
         for (uint32_t n = 0; n < view->spoilt_count && n < SKV_MEND_SPOILT_MAX; n++)
-            if (view->spoilt[n].seqno == record->seqno && view->spoilt[n].checksum == record->checksum)
+            if (view->spoilt[n].digest == digest)
                 view->spoilt[n].replaced = true;
     }
 }
 
-static bool is_spoilt_in(const skv_mend_view *view, const skv_record *record)
+static bool is_spoilt_in(const skv_mend_view *view, uint64_t digest)
 {
     for (uint32_t n = 0; n < view->spoilt_count && n < SKV_MEND_SPOILT_MAX; n++)
-        if (view->spoilt[n].seqno == record->seqno && view->spoilt[n].checksum == record->checksum)
+        if (view->spoilt[n].digest == digest)
             return true;
     return false;
 }
 
 static skv_code put(filling *fill, const skv_record *record, skv_error *err)
 {
+    uint64_t digest = skv_record_digest(record);
     skv_code code;
-    if (fill->wanted && !is_spoilt_in(fill->wanted, record))
+    if (fill->wanted && !is_spoilt_in(fill->wanted, digest))
         return SKV_OK;
     code = skv_shard_apply_newer(fill->shard, record, err);
-    note_replaced(fill, record);
+    note_replaced(fill, digest);
     fill->bytes += record->key.bytes + record->value.bytes;
-    if (code != SKV_OK || fill->bytes < COMMIT_BYTES)
+    if (code != SKV_OK || fill->bytes < fill->map_bytes / COMMITS)
         return code;
     fill->bytes = 0;
     code = skv_shard_apply_commit(fill->shard, 0, err);
@@ -209,16 +210,12 @@ static void close_shard(filling *fill)
 static skv_code begin_shard(filling *fill, skv_error *err)
 {
     char name[SKV_NAME_MAX], path[4096];
-    skv_shard_place place = {.lmdb = fill->plan->lmdb, .path = path, .number = fill->number, .map_bytes = fill->plan->map_bytes};
+    skv_shard_place place = {.lmdb = fill->plan->lmdb, .path = path, .number = fill->number, .map_bytes = fill->map_bytes};
     skv_code code;
     close_shard(fill);
-    fill->bytes = 0;
     memcpy(place.store_id, fill->plan->store_id, SKV_STORE_ID_BYTES);
     (void)snprintf(name, sizeof name, "shards/%04u/data.mdb", fill->number);
     code = skv_os_remove(fill->plan->dir, name, err);
-    (void)snprintf(name, sizeof name, "shards/%04u/lock.mdb", fill->number);
-    if (code == SKV_OK)
-        code = skv_os_remove(fill->plan->dir, name, err);
     if (snprintf(path, sizeof path, "%s/shards/%04u", fill->plan->path, fill->number) >= (int)sizeof path)
         return skv_fail(err, SKV_INVALID, "the path is too long");
     if (code == SKV_OK)
@@ -264,7 +261,6 @@ static void judge(const filling *fill, skv_mend_result *out)
 static skv_code attempt(filling *fill, uint64_t logged_from, skv_pages_way way, bool alone, skv_error *err)
 {
     skv_code code = begin_shard(fill, err);
-    fill->wanted = NULL;
     for (uint32_t i = 0; i < fill->from->count; i++)
         for (uint32_t n = 0; n < fill->from->views[i].spoilt_count && n < SKV_MEND_SPOILT_MAX; n++)
             fill->from->views[i].spoilt[n].replaced = false;
@@ -329,26 +325,36 @@ static skv_code choose(filling *fill, bool complete, skv_mend_result *out, skv_e
     fill->upto = fill->newest->upto;
     out->from_seqno = fill->upto;
     code = try_union(fill, out, err);
-    if (code == SKV_OK && whole && out->verdict != SKV_MEND_WHOLE)
+    if (code == SKV_OK && whole && out->verdict == SKV_MEND_UNPROVEN)
         return take_whole(fill, whole, out, err);
     return code;
+}
+
+static skv_code make_shard(filling *fill, bool complete, skv_mend_result *out, skv_error *err)
+{
+    const skv_mend_shard *from = fill->from;
+    uint64_t last_seqno = fill->plan->last_seqno;
+    skv_code code = choose(fill, complete, out, err);
+    fill->after_seqno = out->from_seqno;
+    fill->upto = last_seqno;
+    for (uint32_t i = 0; i < from->count && code == SKV_OK; i++)
+        code = fill_from_view(fill, &from->views[i], from->views[i].way, err);
+    if (code == SKV_OK)
+        code = fill_from_log(fill, out->from_seqno + 1, last_seqno, err);
+    return code == SKV_OK ? skv_shard_apply_commit(fill->shard, last_seqno, err) : code;
 }
 
 skv_code skv_mend_make(const skv_mend_plan *plan, uint32_t number, skv_mend_shard *from, bool complete, skv_mend_result *out,
                        skv_error *err)
 {
-    filling fill = {.plan = plan, .from = from, .number = number};
+    uint64_t map_bytes = plan->map_bytes;
     skv_code code;
-    *out = (skv_mend_result){0};
-    code = choose(&fill, complete, out, err);
-    fill.after_seqno = out->from_seqno;
-    fill.upto = plan->last_seqno;
-    for (uint32_t i = 0; i < from->count && code == SKV_OK; i++)
-        code = fill_from_view(&fill, &from->views[i], from->views[i].way, err);
-    if (code == SKV_OK)
-        code = fill_from_log(&fill, out->from_seqno + 1, plan->last_seqno, err);
-    if (code == SKV_OK)
-        code = skv_shard_apply_commit(fill.shard, plan->last_seqno, err);
-    close_shard(&fill);
+    do {
+        filling fill = {.plan = plan, .from = from, .number = number, .map_bytes = map_bytes};
+        *out = (skv_mend_result){0};
+        code = make_shard(&fill, complete, out, err);
+        close_shard(&fill);
+        map_bytes *= 2;
+    } while (code == SKV_BUSY); /* the map is full: all of it once more */
     return code;
 }

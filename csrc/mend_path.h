@@ -18,7 +18,6 @@
 /* A record that fails its checksum: what it seems to be, and what it adds to the digest if its head holds. */
 typedef struct {
     uint64_t seqno, digest;
-    uint32_t checksum;
     skv_slice key; /* borrowed, and not to be believed */
     bool replaced; /* the record was found elsewhere */
 } skv_spoilt;
@@ -52,7 +51,7 @@ typedef struct {
     int dir;          /* of the new store */
     const char *path; /* likewise */
     uint8_t store_id[SKV_STORE_ID_BYTES];
-    uint64_t map_bytes;
+    uint64_t map_bytes; /* to begin with */
 } skv_mend_plan;
 
 /* What a shard became. */

@@ -29,6 +29,7 @@ typedef struct {
 struct MDB_env {
     place *at;
     int fd;
+    size_t map_bytes;
 };
 struct MDB_txn {
     MDB_env *env;
@@ -155,7 +156,7 @@ static void env_close(MDB_env *env)
 
 static int set_size(MDB_env *env, size_t bytes)
 {
-    (void)env;
+    env->map_bytes = bytes;
     outgrown = outgrown && bytes != 0;
     return 0;
 }
@@ -338,6 +339,14 @@ static int cursor_get(MDB_cursor *cursor, MDB_val *key, MDB_val *out, int move)
     return 0;
 }
 
+static bool fits(const MDB_cursor *cursor, size_t bytes)
+{
+    const table *data = &cursor->txn->data;
+    for (size_t i = 0; i < data->count; i++)
+        bytes += data->items[i].key.bytes + data->items[i].value.bytes;
+    return !cursor->txn->env->map_bytes || bytes <= cursor->txn->env->map_bytes;
+}
+
 static int cursor_put(MDB_cursor *cursor, MDB_val *key, MDB_val *value, unsigned flags)
 {
     table *data = &cursor->txn->data;
@@ -345,6 +354,8 @@ static int cursor_put(MDB_cursor *cursor, MDB_val *key, MDB_val *value, unsigned
     size_t at = search(data, slice_of(key), &there);
     if (meet_fault())
         return EIO;
+    if (!fits(cursor, key->mv_size + value->mv_size))
+        return MDB_MAP_FULL;
     if ((flags & MDB_APPEND) && (there || at < data->count))
         return MDB_KEYEXIST;
     if (there && (flags & MDB_NOOVERWRITE)) {

@@ -1,5 +1,5 @@
 /* An LMDB in memory, as far as shards need one that is written, committed and looked at again. An environment lasts as long as its
- * (empty) data file does. */
+ * (empty) data file does. Keys and values are all that takes room in its map. */
 #ifndef FAKE_LMDB_H
 #define FAKE_LMDB_H
 

@@ -360,6 +360,76 @@ static void test_what_a_newer_segment_replaces_does_not_come_back(void)
     scratch_remove(dir, PLACE);
 }
 
+/* A frame of this segment that somebody stored as a value, behind a header that is damaged: the walk meets it. */
+static void test_a_value_that_looks_like_a_frame_is_none(void)
+{
+    int dir = scratch_make(PLACE);
+    skv_log *log = logs_found(dir, (skv_log_sizes){16 * SKV_PAGE_BYTES, 16 * SKV_PAGE_BYTES});
+    skv_log_remains remains;
+    skv_error err = {0};
+    skv_frame frame;
+    uint8_t *file;
+    size_t bytes, at, to;
+    logs_append(log, 1, 4);
+    logs_sync(log);
+    CHECK_OK(logs_try(log, 1, 2000, &err), &err);
+    logs_sync(log);
+    skv_log_free(log);
+    file = scratch_read(dir, "log/00000001.log", &bytes);
+    at = logs_frame_at(file, bytes, 0, &frame);
+    to = (logs_frame_at(file, bytes, 1, &(skv_frame){0}) + 1000) / 8 * 8;
+    memcpy(file + to, file + at, SKV_FRAME_HEADER_BYTES + frame.body_bytes);
+    scratch_write(dir, "log/00000001.log", file, bytes, 0);
+    scratch_zero(dir, "log/00000001.log", 8, logs_frame_at(file, bytes, 1, &frame));
+    (void)look(dir, 0, &remains);
+    CHECK_EQ(remains.count, 1);
+    skv_log_remains_free(&remains);
+    free(file);
+    scratch_remove(dir, PLACE);
+}
+
+/* The same when the header of the old segment is lost: it may be of any life, so what another file has counts. */
+static void test_what_stands_in_a_file_without_a_header_gives_way(void)
+{
+    int dir = scratch_make(PLACE);
+    skv_log *log = logs_found(dir, logs_small);
+    skv_log_found_tail tail;
+    skv_error err = {0};
+    skv_log_remains remains;
+    uint8_t *file;
+    size_t bytes, at;
+    found written, all;
+    logs_append(log, 1, 2);
+    logs_sync(log);
+    logs_append(log, 1, 3);
+    logs_sync(log);
+    skv_log_free(log);
+    file = scratch_read(dir, "log/00000001.log", &bytes);
+    at = logs_frame_at(file, bytes, 1, &(skv_frame){0});
+    scratch_zero(dir, "log/00000001.log", bytes - at, at);
+    CHECK_OK(logs_recover(dir, 0, &log, &tail, &err), &err);
+    logs_append(log, 2, 3);
+    logs_sync(log);
+    skv_log_free(log);
+    written = look_once(dir);
+    CHECK_EQ(written.count, 5);
+    for (int single = 0; single < 2; single++) {
+        int strays = 0;
+        scratch_write(dir, "log/00000001.log", file, bytes, 0);
+        scratch_flip(dir, "log/00000001.log", 0);
+        if (single) /* of the last record, so that the two before it are found one by one */
+            scratch_flip(dir, "log/00000001.log", 8 * (logs_end(file, bytes, &(uint32_t){0}) - 20));
+        all = look(dir, RECORDS, &remains);
+        check_found(&all, &written, 0);
+        for (size_t i = 0; i < remains.count; i++)
+            strays += remains.runs[i].rank == SKV_REMNANT_STRAY;
+        CHECK_EQ(strays, single ? 3 : 2);
+        skv_log_remains_free(&remains);
+    }
+    free(file);
+    scratch_remove(dir, PLACE);
+}
+
 /* The first seqno of a newer segment stands in the midst of a frame: what comes before it counts. */
 static void test_of_a_frame_that_is_replaced_in_part_the_rest_counts(void)
 {
@@ -563,6 +633,8 @@ int main(void)
     RUN(test_frames_behind_a_hole_are_not_joined_and_records_are_salvaged_up_to_what_is_proven);
     RUN(test_a_frame_that_contradicts_itself_or_its_place_is_not_taken_for_what_it_says);
     RUN(test_what_a_newer_segment_replaces_does_not_come_back);
+    RUN(test_what_stands_in_a_file_without_a_header_gives_way);
+    RUN(test_a_value_that_looks_like_a_frame_is_none);
     RUN(test_of_a_frame_that_is_replaced_in_part_the_rest_counts);
     RUN(test_another_stores_files_and_those_that_are_not_needed_are_not_looked_at);
     RUN(test_what_is_retained_is_looked_at_too);

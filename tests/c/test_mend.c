@@ -68,7 +68,8 @@ static void end(world *at)
     free(at);
 }
 
-/* A copy's file of a shard that claims to have applied so much; with one record of this seqno when it is not 0. */
+/* A copy's file of a shard that claims to have applied so much, unless no id is given; with one record of this seqno when it is not
+ * 0. */
 static void put_shard(world *at, int copy, uint32_t number, const uint8_t *id, uint64_t applied, uint64_t seqno)
 {
     pages_file *file = calloc(1, sizeof *file);
@@ -76,10 +77,12 @@ static void put_shard(world *at, int copy, uint32_t number, const uint8_t *id, u
     char key[16];
     uint64_t leaf;
     CHECK(file);
-    memcpy(claim.store_id, id, SKV_STORE_ID_BYTES);
     pages_begin(file);
     leaf = pages_add(file, PAGES_LEAF);
-    pages_put_claim(file, leaf, &claim);
+    if (id) {
+        memcpy(claim.store_id, id, SKV_STORE_ID_BYTES);
+        pages_put_claim(file, leaf, &claim);
+    }
     for (int n = 0; seqno; n++) {
         int bytes = snprintf(key, sizeof key, "key %d", n);
         skv_record record = {.key = skv_slice_at(key, (size_t)bytes), .seqno = seqno};
@@ -149,6 +152,17 @@ static void test_files_of_another_store_or_of_another_history_count_for_nothing(
             CHECK(how == 3 || at->shards[0].views[i].copy == 0);
         end(at);
     }
+}
+
+static void test_a_file_that_does_not_say_whose_it_is_counts_for_its_records(void)
+{
+    world *at = begin();
+    put_shard(at, 1, 0, NULL, 0, 4);
+    settle(at);
+    CHECK(at->shards[0].count > 0);
+    CHECK_EQ(at->shards[0].views[0].found.count, 1);
+    CHECK_EQ(at->mend.plan.last_seqno, 4);
+    end(at);
 }
 
 static void test_the_log_goes_on_to_what_anything_proves_and_what_follows_from_it(void)
@@ -295,6 +309,7 @@ static void test_without_memory_it_is_told(void)
 int main(void)
 {
     RUN(test_files_of_another_store_or_of_another_history_count_for_nothing);
+    RUN(test_a_file_that_does_not_say_whose_it_is_counts_for_its_records);
     RUN(test_the_log_goes_on_to_what_anything_proves_and_what_follows_from_it);
     RUN(test_records_in_shards_fill_holes_of_the_log);
     RUN(test_an_idle_shard_has_what_its_log_has_let_go);

@@ -106,21 +106,8 @@ static skv_shard_sum sum_of(const char *facts)
     return sum;
 }
 
-/* A copy of the shard that has these facts, and says that it has applied so much, which adds up to `right`; NULL: it says nothing. */
-static void add_copy(world *at, uint32_t copy, const char *facts, uint64_t applied, const char *right)
+static void put_facts(pages_file *file, uint64_t leaf, const char *facts)
 {
-    static const pages_tree none = {.root = PAGES_NONE};
-    pages_file *file = &at->files[copy];
-    uint64_t leaf;
-    char name[16];
-    skv_error err = {0};
-    skv_pages *pages;
-    pages_begin(file);
-    leaf = pages_add(file, PAGES_LEAF);
-    if (right) {
-        skv_shard_claim claim = {.store_id = "a store for test", .applied_seqno = applied, .all = sum_of(right)};
-        pages_put_claim(file, leaf, &claim);
-    }
     for (fact is; next_fact(&facts, &is);) {
         char value[32];
         skv_record record = record_of(&is, value);
@@ -128,11 +115,78 @@ static void add_copy(world *at, uint32_t copy, const char *facts, uint64_t appli
         if (is.spoilt) /* the last byte of the value, which stands where the page's content begins */
             file->bytes[leaf][skv_load16(file->bytes[leaf] + 14) + 8 + 1 + SKV_STORED_HEADER_BYTES + 3] ^= 1;
     }
-    pages_meta(file, 0, 1, none, (pages_tree){.leaves = 1, .root = leaf});
+}
+
+/* A leaf that says what has been applied, and adds up to `right`; NULL: it says nothing. */
+static uint64_t add_leaf(pages_file *file, const char *facts, uint64_t applied, const char *right)
+{
+    uint64_t leaf = pages_add(file, PAGES_LEAF);
+    if (right) {
+        skv_shard_claim claim = {.store_id = "a store for test", .applied_seqno = applied, .all = sum_of(right)};
+        pages_put_claim(file, leaf, &claim);
+    }
+    put_facts(file, leaf, facts);
+    return leaf;
+}
+
+static void look(world *at, uint32_t copy)
+{
+    char name[16];
+    skv_error err = {0};
+    skv_pages *pages;
     CHECK(snprintf(name, sizeof name, "copy %u", copy) > 0);
-    pages_write(file, at->dir, name);
+    pages_write(&at->files[copy], at->dir, name);
     CHECK_OK(skv_pages_open(at->dir, name, &pages, &err), &err);
     CHECK_OK(skv_mend_look(&at->plan, 0, pages, copy, &at->shard, &err), &err);
+}
+
+/* A copy of the shard that has these facts. */
+static void add_copy(world *at, uint32_t copy, const char *facts, uint64_t applied, const char *right)
+{
+    static const pages_tree none = {.root = PAGES_NONE};
+    pages_file *file = &at->files[copy];
+    uint64_t leaf;
+    pages_begin(file);
+    leaf = add_leaf(file, facts, applied, right);
+    pages_meta(file, 0, 1, none, (pages_tree){.leaves = 1, .root = leaf});
+    look(at, copy);
+}
+
+/* A copy whose newest state says nothing of itself; the one before has the other facts, and its own record. */
+static void add_copy_of_two_states(world *at, uint32_t copy, const char *now, const char *before, uint64_t applied,
+                                   const char *right)
+{
+    pages_file *file = &at->files[copy];
+    uint64_t old, new, old_free, new_free;
+    pages_begin(file);
+    old = add_leaf(file, before, applied, right);
+    new = add_leaf(file, now, 0, NULL);
+    old_free = pages_add(file, PAGES_LEAF);
+    new_free = pages_add(file, PAGES_LEAF);
+    pages_put_free(file, old_free, (uint64_t[]){new, new_free}, 2);
+    pages_put_free(file, new_free, (uint64_t[]){old, old_free}, 2);
+    pages_meta(file, 0, 1, (pages_tree){.leaves = 1, .root = old_free}, (pages_tree){.leaves = 1, .root = old});
+    pages_meta(file, 1, 2, (pages_tree){.leaves = 1, .root = new_free}, (pages_tree){.leaves = 1, .root = new});
+    look(at, copy);
+}
+
+/* A copy whose list of free pages adds up, but has a leaf that is used, and lacks one that is not. */
+static void add_mislisted_copy(world *at, uint32_t copy, const char *facts, const char *stale, uint64_t applied,
+                               const char *right)
+{
+    pages_file *file = &at->files[copy];
+    uint64_t branch, leaf, used, list;
+    pages_begin(file);
+    branch = pages_add(file, PAGES_BRANCH);
+    leaf = add_leaf(file, "", applied, right);
+    used = add_leaf(file, facts, 0, NULL);
+    (void)add_leaf(file, stale, 0, NULL);
+    list = pages_add(file, PAGES_LEAF);
+    pages_link(file, branch, leaf);
+    pages_link(file, branch, used);
+    pages_put_free(file, list, (uint64_t[]){used}, 1);
+    pages_meta(file, 0, 1, (pages_tree){.leaves = 1, .root = list}, (pages_tree){.branches = 1, .leaves = 2, .root = branch});
+    look(at, copy);
 }
 
 /* What is left of the log: each record a run of its own. */
@@ -276,6 +330,104 @@ static void test_an_old_backup_gives_back_spoilt_records_alone(void)
     end(at);
 }
 
+/* Such a backup beside a record that nobody has: that one is lost, and no other is in doubt. */
+static void test_a_lost_record_is_told_though_an_old_backup_has_what_was_deleted(void)
+{
+    world *at = begin();
+    add_copy(at, 0, "a1 b2! d9", 9, "a1 b2 d9");
+    add_copy(at, 1, "a1 c3 d4", 4, "a1 b2 c3 d4");
+    at->plan.last_seqno = 9;
+    check_made(at, false, SKV_MEND_LOST, "a1 d9");
+    CHECK_EQ(at->made.from_seqno, 9);
+    end(at);
+}
+
+/* An old backup that is whole made a repair worse: the log since then is gone, so all that is as old came into doubt, and what was
+ * deleted came back; without the backup one record was lost. */
+static void test_a_newer_copy_whose_losses_are_known_is_better_than_an_older_whole_one(void)
+{
+    static const char older[] = "a1 b2";
+    world *at = begin();
+    add_copy(at, 0, "a1 c6!", 6, "a1 c6");
+    add_copy(at, 1, older, 2, older);
+    at->plan.last_seqno = 6;
+    check_made(at, false, SKV_MEND_LOST, "a1");
+    CHECK_EQ(at->made.from_seqno, 6);
+    end(at);
+}
+
+/* x is found in the log when all of it is tried, which proves nothing; the shard that is made does not have it. */
+static void test_what_another_attempt_found_is_lost_all_the_same(void)
+{
+    static const char right[] = "a1 x3 d5";
+    world *at = begin();
+    add_copy(at, 0, "a1", 5, right);
+    add_copy(at, 1, "x3! d5", 5, right);
+    add_log(at, "y2 x3 d5");
+    check_made(at, false, SKV_MEND_LOST, "a1 d5");
+    CHECK(!at->made.view->spoilt[0].replaced);
+    end(at);
+}
+
+/* Of a newer state without its own record nothing is known, so its copy counts as the one before. */
+static void test_an_older_state_counts_when_the_newer_one_does_not_say_what_it_has(void)
+{
+    world *at = begin();
+    add_copy_of_two_states(at, 0, "a5", "a1", 2, "a1 b2");
+    add_copy(at, 1, "b2", 2, "a1 b2");
+    at->plan.last_seqno = 5;
+    check_made(at, false, SKV_MEND_WHOLE, "a5 b2");
+    CHECK_EQ(at->made.from_seqno, 2);
+    end(at);
+}
+
+/* A state that has nothing, and does not say so, is no whole one: the state before is looked at, too. */
+static void test_a_state_that_lost_everything_is_not_taken_for_an_empty_one(void)
+{
+    world *at = begin();
+    add_copy_of_two_states(at, 0, "", "a1 b2", 2, "a1 b2");
+    at->plan.last_seqno = 2;
+    check_made(at, true, SKV_MEND_WHOLE, "a1 b2");
+    end(at);
+}
+
+/* By the tree what the list of free pages misses is found: in a copy that is whole then, in one that is not, and behind the log. */
+static void test_a_wrong_list_of_free_pages_hides_nothing(void)
+{
+    world *at = begin();
+    add_mislisted_copy(at, 0, "b2 c3", "a1", 3, "b2 c3");
+    at->plan.last_seqno = 3;
+    check_made(at, true, SKV_MEND_WHOLE, "b2 c3");
+    end(at);
+    at = begin();
+    add_mislisted_copy(at, 0, "b2 c3!", "a1", 3, "b2 c3");
+    add_copy(at, 1, "c3", 3, "b2 c3");
+    at->plan.last_seqno = 3;
+    check_made(at, false, SKV_MEND_WHOLE, "b2 c3");
+    end(at);
+    at = begin();
+    add_copy(at, 0, "a1", 1, "a1");
+    add_mislisted_copy(at, 1, "b2 c3!", "a1", 3, "a1 b2 c3");
+    at->plan.last_seqno = 3;
+    check_made(at, true, SKV_MEND_WHOLE, "a1 b2");
+    end(at);
+}
+
+/* The shard that is made outgrew the map that it began with, and the repair failed. */
+static void test_a_shard_that_outgrows_its_map_is_made_in_a_larger_one(void)
+{
+    static const char has[] = "a1 b2 c3 d4 e5 f6 g7 h8 i9 j10 k11 l12 m13 n14 o15 p16 q17 r18 s19 t20";
+    for (int i = 0; i < 2; i++) {
+        world *at = begin();
+        at->plan.map_bytes = SKV_SHARD_META_KEY_BYTES + SKV_SHARD_META_BYTES + 100;
+        add_copy(at, 0, has, i ? 20 : 0, i ? has : NULL);
+        add_log(at, "u21 -a22");
+        check_made(at, true, i ? SKV_MEND_WHOLE : SKV_MEND_UNPROVEN,
+                   "b2 c3 d4 e5 f6 g7 h8 i9 j10 k11 l12 m13 n14 o15 p16 q17 r18 s19 t20 u21");
+        end(at);
+    }
+}
+
 static void test_a_record_that_is_spoilt_everywhere_is_told_and_all_others_are_proven(void)
 {
     static const char one[] = "a1 b2! c3!";
@@ -337,6 +489,11 @@ static void test_what_explains_an_older_copy_does_not_explain_the_newest(void)
     at->plan.last_seqno = 6;
     check_made(at, false, SKV_MEND_UNPROVEN, "a1");
     end(at);
+    at = begin();
+    add_copy(at, 0, "", 0, "a1");
+    add_copy(at, 1, "", 0, NULL); /* what says nothing lacks nothing, but explains nothing either */
+    check_made(at, false, SKV_MEND_UNPROVEN, "");
+    end(at);
 }
 
 /* A copy without its own record has more than the sums are about: it comes after they were reached. */
@@ -354,16 +511,18 @@ static void test_what_is_newer_than_the_sums_comes_after_them(void)
 
 static void test_without_any_claim_all_there_is_is_put_together_and_nothing_is_proven(void)
 {
-    static const char has[] = "a1 b2";
-    static const char log[] = "a3 c4";
-    static const char all[] = "a3 b2 c4";
+    static const char has[] = "a7 b2";
+    static const char log[] = "a3 c4 d6";
+    static const char all[] = "a7 b2 c4 d6";
     world *at = begin();
     add_copy(at, 0, has, 0, NULL);
-    add_log(at, log);
+    add_log(at, log); /* 5 is missing in it */
+    at->plan.last_seqno = 7;
     CHECK(!skv_mend_newest(&at->shard, false));
+    CHECK_EQ(at->shard.views[0].newest_seqno, 7);
     check_made(at, false, SKV_MEND_UNPROVEN, all);
     CHECK(!at->made.view);
-    CHECK_EQ(at->made.from_seqno, 4);
+    CHECK_EQ(at->made.from_seqno, 7);
     end(at);
 }
 
@@ -505,6 +664,13 @@ int main(void)
     RUN(test_an_older_record_never_replaces_a_newer_one);
     RUN(test_the_log_counts_since_its_last_hole_or_all_of_it_as_the_sums_say);
     RUN(test_an_old_backup_gives_back_spoilt_records_alone);
+    RUN(test_a_lost_record_is_told_though_an_old_backup_has_what_was_deleted);
+    RUN(test_a_newer_copy_whose_losses_are_known_is_better_than_an_older_whole_one);
+    RUN(test_what_another_attempt_found_is_lost_all_the_same);
+    RUN(test_an_older_state_counts_when_the_newer_one_does_not_say_what_it_has);
+    RUN(test_a_state_that_lost_everything_is_not_taken_for_an_empty_one);
+    RUN(test_a_wrong_list_of_free_pages_hides_nothing);
+    RUN(test_a_shard_that_outgrows_its_map_is_made_in_a_larger_one);
     RUN(test_a_record_that_is_spoilt_everywhere_is_told_and_all_others_are_proven);
     RUN(test_what_does_not_add_up_is_not_proven);
     RUN(test_numbers_alone_prove_nothing);

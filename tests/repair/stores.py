@@ -62,14 +62,22 @@ def flush(path: Path) -> None:
 
 def mend(sources: list[Path], dest: Path) -> tuple[int, list[str]]:
     """Mend without a child; returns the newest seqno and what is lost."""
+    seqno, losses, _ = mend_upto([(path, EVERYTHING) for path in sources], dest)
+    return seqno, losses
+
+
+def mend_upto(sources: list[tuple[Path, int]], dest: Path) -> tuple[int, list[str], list[int]]:
+    """Believe each copy up to a seqno; returns also what is suspect in each shard."""
     shutil.rmtree(dest, ignore_errors=True)
-    work = Mend([(str(path), EVERYTHING) for path in sources], str(dest))
-    while work.next():
-        pass
-    losses, count = work.losses()
-    assert count == len(losses)
-    work.close()
-    return work.seqno, [str(loss) for loss in losses]
+    work = Mend([(str(path), upto) for path, upto in sources], str(dest))
+    try:
+        while work.next():
+            pass
+        losses, count = work.losses()
+        assert count == len(losses)
+        return work.seqno, [str(loss) for loss in losses], work.suspects()
+    finally:
+        work.close()
 
 
 def findings(path: Path) -> list[str]:
