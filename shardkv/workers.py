@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -41,8 +42,11 @@ class Workers:
 
     def join(self) -> None:
         """Wait until all loops returned; the engine was told to stop before. A Ctrl-C is raised after that."""
-        for thread, runs in self._begun:
-            outlast(thread, runs)
+        with (
+            contextlib.ExitStack() as each
+        ):  # the next is waited for whatever came at the one before
+            for thread, runs in self._begun:
+                each.callback(outlast, thread, runs)
 
 
 def run(loop: Callable[[Any], int], handle: Any, runs: threading.Event) -> None:

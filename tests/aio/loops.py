@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import gc
 import importlib.util
 import os
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -47,16 +49,23 @@ def runs(kind: str) -> Run[Any]:
 def make_unwritable(path: str) -> None:
     """Let every segment of the store's log fail to be written from now on."""
     unwritable = os.open("/dev/null", os.O_RDONLY)
-    for number in os.listdir("/proc/self/fd"):
-        link = f"/proc/self/fd/{number}"
-        target = os.readlink(link) if os.path.exists(link) else ""
+    for number, target in open_files():
         if target.startswith(f"{path}/log/") and target.endswith(".log"):
-            os.dup2(unwritable, int(number))
+            os.dup2(unwritable, number)
     os.close(unwritable)
 
 
-def descriptors() -> int:
-    return len(os.listdir("/proc/self/fd"))
+def open_files() -> Iterator[tuple[int, str]]:
+    """Yield each descriptor and what it is of; threads open and close files meanwhile."""
+    for number in os.listdir("/proc/self/fd"):
+        with contextlib.suppress(FileNotFoundError):
+            yield int(number), os.readlink(f"/proc/self/fd/{number}")
+
+
+def eventfds() -> int:
+    """Count what loops are signalled by; stores open and close files by themselves."""
+    gc.collect()
+    return sum(target == "anon_inode:[eventfd]" for _, target in open_files())
 
 
 def stored(path: Path | str) -> dict[bytes, bytes]:

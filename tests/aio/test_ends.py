@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from aio.loops import Run, descriptors, runs, stored
+from aio.loops import Run, eventfds, runs, stored
 
 import shardkv
 import shardkv.aio
@@ -57,7 +57,7 @@ def test_a_store_that_is_being_closed_takes_no_calls(run: Run[Any], path: Path) 
     """It made a line anew, which nobody closed: where others had the directory open, the closed store went on."""
 
     async def main() -> None:
-        before = descriptors()
+        before = eventfds()
         store = await shardkv.aio.open(path)
         await store.put(b"a", b"1")
         closing = asyncio.create_task(store.close())
@@ -70,7 +70,7 @@ def test_a_store_that_is_being_closed_takes_no_calls(run: Run[Any], path: Path) 
             assert store.closed
             await closing
         await asyncio.sleep(0)
-        assert descriptors() == before
+        assert eventfds() == before
 
     with shardkv.open(path) as other:
         run(main())
@@ -91,11 +91,11 @@ def test_a_loop_that_comes_while_the_store_is_being_closed_is_told(
             thread.join()
 
     async def main() -> None:
-        before = descriptors()
+        before = eventfds()
         with pytest.raises(shardkv.ClosedError):
             await store.put(b"a", b"1")
         await asyncio.sleep(0)
-        assert descriptors() == before
+        assert eventfds() == before
 
     with shardkv.open(path) as other:
         store = run(_open(path))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import contextvars
 import gc
 import weakref
@@ -212,9 +213,10 @@ def test_tasks_that_nobody_wakes_are_collected_with_their_loop() -> None:
 
 @pytest.mark.parametrize("wrong", [-1, 1 << 64, "1", None, 1.5])
 def test_a_seqno_is_a_number(wrong: Any) -> None:
-    waits = Waits(asyncio.new_event_loop(), Wait)
-    for call in (waits.wait, waits.resolve):
-        with pytest.raises((TypeError, OverflowError)):
-            call(wrong)
+    with contextlib.closing(asyncio.new_event_loop()) as loop:
+        waits = Waits(loop, Wait)
+        for call in (waits.wait, waits.resolve):
+            with pytest.raises((TypeError, OverflowError)):
+                call(wrong)
     with pytest.raises(TypeError):
         Wait()

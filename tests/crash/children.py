@@ -17,6 +17,7 @@ from typing import Any, Self
 from .plan import Plan
 
 TESTS = Path(__file__).parent.parent
+PATIENCE_S = 60.0  # who takes longer hangs
 # Small segments, so that short workloads roll, retire and recycle them.
 OPTIONS = {"shards": 3, "write_timeout": 5.0, "segment_bytes": (64 << 10, 1 << 20)}
 
@@ -70,12 +71,12 @@ class Child:
         stdin.write(json.dumps(request).encode() + b"\n")
         stdin.flush()
 
-    def ask(self, request: dict[str, Any], timeout: float = 30.0) -> dict[str, Any]:
+    def ask(self, request: dict[str, Any], timeout: float = PATIENCE_S) -> dict[str, Any]:
         """Send a request and wait for its answer."""
         self.send(request)
         return self.answer(timeout)
 
-    def answer(self, timeout: float = 30.0) -> dict[str, Any]:
+    def answer(self, timeout: float = PATIENCE_S) -> dict[str, Any]:
         process, deadline = self.start(), time.monotonic() + timeout
         assert process.stdout
         while b"\n" not in self._buffer:
@@ -147,7 +148,7 @@ class Children:
             self._idle.put(child)
         self._pool = ThreadPoolExecutor(count)
 
-    def ask(self, request: dict[str, Any], timeout: float = 30.0) -> dict[str, Any]:
+    def ask(self, request: dict[str, Any], timeout: float = PATIENCE_S) -> dict[str, Any]:
         """Ask whichever child is idle."""
         child = self._idle.get()
         try:

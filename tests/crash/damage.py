@@ -20,7 +20,7 @@ def finished_store(
     request = run_request(
         where / "store", plan, where / "journal", flush=flush, options={"shards": shards}
     )
-    answer = openers.ask(request, timeout=60)
+    answer = openers.ask(request)
     assert answer.get("errors") == [], answer
     return Template(where / "store")
 

@@ -55,7 +55,7 @@ def record(
         with Child(shim) as child:
             try:
                 request = run_request(root / "store", plan, marks, shim=armed, options=retention)
-                answer = child.ask(request, timeout=60)
+                answer = child.ask(request)
             except ChildDiedError as error:
                 if kills and error.signal == signal.SIGKILL:
                     continue

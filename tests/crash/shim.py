@@ -2,6 +2,7 @@
 
 import errno
 import os
+import shutil
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,7 +47,7 @@ def build(directory: Path) -> Path:
         "-Werror",
         "-U_FORTIFY_SOURCE",
     ]
-    compiler = os.environ.get("CC", "gcc").split()
+    compiler = (os.environ.get("CC") or shutil.which("cc") or "gcc").split()
     subprocess.run(
         [*compiler, *flags, "-o", str(library), str(HERE / "shim.c"), "-ldl", "-lpthread"],
         check=True,

@@ -43,7 +43,7 @@ def test_a_limit_on_file_size_gives_typed_errors_and_loses_nothing(
         os.mkfifo(pipe)  # the limit holds for the diary too, so it goes through a pipe
         reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
         with Child() as child:  # of its own: the limit cannot be lifted again
-            answer = child.ask(run_request(store, plan, pipe) | {"file_bytes": limit}, 60)
+            answer = child.ask(run_request(store, plan, pipe) | {"file_bytes": limit})
         assert not answer.get("untyped"), f"{plan}, limit {limit}: {answer}"
         assert "finding" not in answer, f"{plan}, limit {limit}: {answer}"
         journal.write_bytes(os.read(reader, 1 << 20))
@@ -65,7 +65,7 @@ def test_no_space_for_a_while_loses_nothing_acked(
         request = run_request(
             where / "root" / "store", plan, where / "journal", shim=settings(where / "root", fault)
         )
-        answer = runners.ask(request, 60)
+        answer = runners.ask(request)
         assert "finding" not in answer, f"{plan}, {fault}: {answer}"
         assert not answer["untyped"], f"{plan}, {fault}: {answer}"
         check_after(
@@ -120,7 +120,7 @@ def test_a_really_full_disk_gives_typed_errors_and_keeps_everything_acked(
         seed = rng.getrandbits(32)
         plans = [Plan(seed, 10), Plan(seed, 60, flavour="large", life=1), Plan(seed, 20, life=2)]
         store, journal = small_disk / f"store-{number}", scratch / f"journal-{number}"
-        first = openers.ask(run_request(store, plans[0], journal), 60)
+        first = openers.ask(run_request(store, plans[0], journal))
         leave = rng.randrange(0, 12 << 20)
         ballast = fill(small_disk, leave)
         full = openers.ask(run_request(store, plans[1], journal), 120)
@@ -130,7 +130,7 @@ def test_a_really_full_disk_gives_typed_errors_and_keeps_everything_acked(
         assert not full["untyped"], f"{story}: {full}"
         ballast.unlink()
         check_after(openers, store, plans, journal, f"{story}, errors {full['errors']}")
-        last = openers.ask(run_request(store, plans[2], journal), 60)
+        last = openers.ask(run_request(store, plans[2], journal))
         assert not last["errors"], f"{story}: with space again: {last}"
         check_after(openers, store, plans, journal, f"{story}, and space again")
         shutil.rmtree(store)

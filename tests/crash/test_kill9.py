@@ -85,7 +85,7 @@ def killed_at(shim: Path, request: dict[str, Any], root: Path, fault: Fault) -> 
     """Whether the shim killed the child during `request`."""
     with Child(shim) as child:
         try:
-            child.ask({**request, "shim": settings(root, fault)}, timeout=30)
+            child.ask({**request, "shim": settings(root, fault)})
         except ChildDiedError as error:
             if error.signal == signal.SIGKILL:
                 return True

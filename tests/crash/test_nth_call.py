@@ -48,7 +48,7 @@ class Trial:
 def ask_under_fault(runners: Children, request: Request, story: str) -> Answer:
     """Do it under the fault; death, hanging, an untyped error or a file left open is a finding."""
     try:
-        answer = runners.ask(request, timeout=25)
+        answer = runners.ask(request)
     except (ChildDiedError, ChildHungError) as error:
         raise AssertionError(f"{story}: {error}") from None
     assert "finding" not in answer, f"{story}: {answer}"

@@ -48,7 +48,7 @@ class Disks:
         """Let a plan run on the primary without a record; return its journal."""
         journal = self.where / f"before-{plan.life}"
         request = run_request(self.paths[0], plan, journal, options=options)
-        answer = self.openers.ask(request, 60)
+        answer = self.openers.ask(request)
         assert not answer["errors"] + answer["untyped"], answer
         return journal.read_bytes()
 
@@ -59,7 +59,7 @@ class Disks:
         armed = settings(self.root, trace=trace, marks=marks, sync_ms=SYNC_MS)
         with Child(self.shim, module="peers.child") as child:
             for request in requests:
-                answer = child.ask({**request, "shim": armed}, timeout=60)
+                answer = child.ask({**request, "shim": armed})
                 found = answer.keys() & {"finding", "error"} or answer.get("untyped")
                 assert not found, f"seed {self.seed}: {answer}"
         return Recording(self.root, base, list(read_trace(trace)), list(plans))

@@ -33,7 +33,6 @@ class Family:
         options = {
             "shards": 2,
             "segment_bytes": (64 << 10, 1 << 20),
-            "write_timeout": 1.0,
             **more.pop("options", {}),
         }
         request = {"do": do, "path": str(self.a), "options": options, **more}
@@ -46,8 +45,8 @@ class Family:
         answer = self.ask("open", options={"peers": peers, **options})
         assert "error" not in answer, answer
 
-    def put(self, ack: str, count: int = 1, size: int = 20) -> dict[str, Any]:
-        return self.ask("put", ack=ack, count=count, bytes=size)
+    def put(self, ack: str, count: int = 1, size: int = 20, patience: float = 30) -> dict[str, Any]:
+        return self.ask("put", ack=ack, count=count, bytes=size, patience=patience)
 
     def peer(self, path: Path) -> dict[str, Any]:
         found: dict[str, Any] = self.ask("status")["peers"][str(path)]
@@ -117,7 +116,7 @@ def test_a_bad_peer_is_isolated_and_comes_back(family: Family) -> None:
     for ack in ("memory", "disk", "quorum"):
         answer = family.put(ack, 200)
         assert "error" not in answer, answer
-    told = family.put("all")
+    told = family.put("all", patience=1)
     assert told["error"] == "AckError"
     assert told["seqno"] == "621"
     assert f"{family.b} is" in told["text"]
@@ -157,7 +156,7 @@ def test_a_slow_peer_gets_on_and_nobody_waits_for_it_who_did_not_ask_to(family: 
         later = family.until(family.b, lambda peer, since=since: bool(peer["behind_s"] > since))
         assert later["state"] == "behind"
         assert later["seqno"] + later["behind_records"] == family.ask("status")["durable"]
-        told = family.put("all")
+        told = family.put("all", patience=1)
         assert told["error"] == "AckError"
         assert f"{family.b} is" in told["text"]
         while family.peer(family.b)["seqno"] == bad["seqno"]:
@@ -198,7 +197,7 @@ def test_why_a_peer_failed_is_told_and_it_is_tried_ever_more_rarely(family: Fami
     family.open()
     assert "error" not in family.put("all", 20)
     family.misbehave()
-    family.put("all", 5)
+    family.put("all", 5, patience=1)
     bad = family.until(family.b, lambda peer: peer["state"] == "failed" and bool(peer["why"]))
     assert bad["why"].split(":")[0] in ("DiskError", "PoisonedError", "FullError")
     family.ask("close")
@@ -291,7 +290,7 @@ def test_a_peer_whose_files_are_taken_away_acks_nothing_more(family: Family, how
     shutil.rmtree(family.b)
     if how == "emptied":
         family.b.mkdir()
-    told = [family.put("all") for _ in range(3)]
+    told = [family.put("all", patience=1) for _ in range(3)]
     lost = [answer for answer in told if "error" not in answer]
     family.until(family.b, is_current)
     assert "error" not in family.put("all")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import signal
 import subprocess
@@ -47,7 +48,7 @@ def killed(n: int, doing: str) -> bool:
         capture_output=True,
         text=True,
         timeout=60,
-        env={"PYTHONPATH": ":".join(p for p in sys.path if p)},
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)},
         check=False,
     )
     assert found.returncode in (0, -signal.SIGKILL), found.stderr

@@ -54,7 +54,7 @@ class Family:
         if not holds_store(str(path)):
             return {}
         request = open_request("read", path, self.seed, options={"readonly": True})
-        answer = self._openers.ask(request, 60)
+        answer = self._openers.ask(request)
         assert "rows" in answer, f"{path.name}: {answer}"
         return rows_of(answer)
 

@@ -17,7 +17,7 @@ from shardkv._native import Copy, Engine, PeerCounters
 from shardkv.links import Link
 from shardkv.peers import Peers
 
-PATIENCE_S = 30.0
+PATIENCE_S = 120.0
 
 
 class Head:

@@ -101,9 +101,8 @@ def test_a_scrub_maps_as_much_as_the_store_does(place: Path) -> None:
         work.begin(0)
         work.next(1)
         maps = Path("/proc/self/maps").read_text().splitlines()
-        (mapped,) = (
-            line.split()[0] for line in maps if line.endswith("store/shards/0000/data.mdb")
-        )
+        file = str((place / "store/shards/0000/data.mdb").resolve())
+        (mapped,) = (line.split()[0] for line in maps if line.endswith(f" {file}"))
     begin, end = (int(address, 16) for address in mapped.split("-"))
     assert end - begin >= map_bytes
 

@@ -84,20 +84,6 @@ def test_of_many_adds_of_one_key_exactly_one_wins(store: shardkv.Store) -> None:
     assert dict(store) == {b"%d" % turn: b"%d" % number for turn, number in won}
 
 
-def test_counting_on_one_key_shares_syncs(tmp_path: Path) -> None:
-    with shardkv.open(tmp_path / "store") as store:
-        store.incr(b"hot")
-        before = store.stats().log.syncs
-
-        def count_up(number: int) -> None:
-            for _ in range(50):
-                store.incr(b"hot")
-
-        together(16, count_up)
-        assert store[b"hot"] == b"801"
-        assert store.stats().log.syncs - before < 600
-
-
 def test_what_was_counted_is_durable_when_it_is_told(tmp_path: Path) -> None:
     with shardkv.open(tmp_path / "store", shards=2) as store:
 

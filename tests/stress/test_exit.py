@@ -63,8 +63,8 @@ import os, signal, sys, threading, shardkv
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it
 store = shardkv.open(sys.argv[1])
 timer = threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT))
-timer.start()
 try:
+    timer.start()
     while True:
         store.put(b"a", b"b")
 except KeyboardInterrupt:

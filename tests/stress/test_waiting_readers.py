@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from aio.loops import make_unwritable
 
 import shardkv
 
@@ -45,13 +45,7 @@ def failing(tmp_path: Path) -> Iterator[shardkv.Store]:
     """A store whose segments can be written no more; closing it says so."""
     store = shardkv.open(tmp_path / "store", shards=1)
     store.put(b"kept", b"1")
-    unwritable = os.open("/dev/null", os.O_RDONLY)
-    for number in os.listdir("/proc/self/fd"):
-        link = f"/proc/self/fd/{number}"
-        target = os.readlink(link) if os.path.exists(link) else ""
-        if target.startswith(f"{store.path}/log/") and target.endswith(".log"):
-            os.dup2(unwritable, int(number))
-    os.close(unwritable)
+    make_unwritable(store.path)
     yield store
     with pytest.raises(shardkv.PoisonedError):
         store.close()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import errno
-import itertools
 import os
 import pickle
 import re
@@ -160,7 +159,6 @@ def test_no_more_writes_than_the_limit(tmp_path: Path, way: str) -> None:
     with shardkv.open(tmp_path / "store", max_writes_per_s=200, **SMALL) as store:
         spent = timed(lambda: [WRITES[way](store, n) for n in range(100)])
         assert spent >= 0.39, "20 at once, 80 at 200 a second"
-        assert store.stats().limited_s > 0
         store.configure(max_writes_per_s=0)
         before = store.stats().limited_s
         for n in range(100):
@@ -192,6 +190,7 @@ def test_over_the_limit_for_too_long_is_told_and_writes_nothing(tmp_path: Path) 
             with pytest.raises(shardkv.OverloadedError, match="limit of writes"):
                 store.put(b"no", b"")
         assert b"no" not in store
+        assert store.stats().limited_s > 0.5, "20 times 0.05"
         store.configure(max_writes_per_s=0)
         store.put(b"yes", b"")
         assert b"yes" in store
@@ -245,14 +244,17 @@ def test_threads_share_a_limit_evenly(tmp_path: Path) -> None:
         threads = [threading.Thread(target=write, args=(number,)) for number in range(4)]
         for thread in threads:
             thread.start()
-        store.configure(max_writes_per_s=100)
-        store.put_many([(b"%d" % n, b"") for n in range(50)])
+        store.configure(max_writes_per_s=50)
+        store.put_many([(b"%d" % n, b"") for n in range(25)])
         gate.wait()
         for thread in threads:
             thread.join()
-    for number in range(4):
-        turns = [at for at, served in enumerate(order) if served == number]
-        assert max(b - a for a, b in itertools.pairwise(turns)) <= 12, order
+    seen = [0] * 4
+    for number in order:
+        seen[number] += 1
+        if max(seen) == 20:  # whoever has all of its turns first
+            break
+    assert min(seen) >= 10, order
 
 
 def test_a_limit_holds_for_tasks_as_well(tmp_path: Path) -> None:

@@ -83,8 +83,8 @@ def test_a_failure_wakes_one_who_tries_itself(store: shardkv.Store) -> None:
 
     together(THREADS, work)
     assert len(calls) == 3
-    assert outcomes[:2] == ["1", "2"]
-    assert outcomes[2:] == [b"third"] * (THREADS - 2)
+    assert outcomes.count(b"third") == THREADS - 2
+    assert {"1", "2"} <= {*outcomes}
     assert store._shared.flights._flights == store._shared.flights._waiting == {}
 
 

@@ -20,7 +20,7 @@ def run_shell(step: str, tmp_path: Path) -> str:
     (tmp_path / "bin").mkdir(exist_ok=True)
     python = tmp_path / "bin/python"
     if not python.exists():
-        python.write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')
+        python.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
         python.chmod(0o700)
     paths = os.pathsep.join(p for p in sys.path if p)
     environment = {**os.environ, "PYTHONPATH": paths}
