@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import shardkv
+from shardkv import repairing
 from shardkv._native import look_at_lineage
 from shardkv.lineage import TERM, Epoch, Lineage, unpacked
 from shardkv.repairing import EVERYTHING, believed, unpromoted
@@ -109,6 +110,25 @@ def test_copies_are_believed_as_far_as_their_histories_agree() -> None:
     first, second = Epoch(1, 11, 1), Epoch(TERM, 22, 500)
     assert unpromoted(Lineage(bytes(16), "peer", (first,))) == EVERYTHING
     assert unpromoted(Lineage(bytes(16), "peer", (first, second))) == 499
+
+
+def test_a_copy_is_believed_up_to_where_its_history_is_ours(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And the store itself, when it does not know, up to the newest promotion that a copy knows of."""
+    first = Epoch(1, 11, 1)
+    ours = Lineage(bytes(16), "primary", (first, Epoch(2, 22, 100)))
+    strayed = Lineage(bytes(16), "peer", (first, Epoch(2, 33, 150)))
+    promoted = Lineage(bytes(16), "peer", (first, Epoch(TERM, 44, 500)))
+    known = {"ours": ours, "strayed": strayed, "promoted": promoted}
+    monkeypatch.setattr(repairing, "lineage_of", known.get)
+    told = believed("ours", ["strayed", "backup"])
+    assert told == [("ours", EVERYTHING), ("strayed", 99), ("backup", EVERYTHING)]
+    told = believed("lost", ["strayed", "promoted"])
+    assert told == [("lost", 499), ("strayed", 149), ("promoted", EVERYTHING)]
+    (place / "link").symlink_to(place)
+    with pytest.raises(shardkv.InvalidError, match="is the store itself"):
+        believed(str(place / "link"), [str(place)])
 
 
 def test_a_repair_that_was_killed_between_its_two_renames_is_finished(

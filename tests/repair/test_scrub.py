@@ -16,8 +16,10 @@ import pytest
 
 import shardkv
 from shardkv._native import Scrub, ShardSum
+from shardkv.checks import Finding
+from shardkv.children import told
 from shardkv.pacing import Pace
-from shardkv.passes import Tally, scrub_log
+from shardkv.passes import ShardScrub, Tally, scrub_log
 from shardkv.scrubber import HOLD_S, Scrubber
 from shardkv.scrubbing import scrub_shards
 from shardkv.stopping import Stop
@@ -212,6 +214,44 @@ def test_an_old_record_in_the_place_of_a_new_one_is_found(place: Path) -> None:
             txn.put(b"k", found[0])
     (finding,) = scrub_shards(path).findings
     assert "an old one in the place of a new one" in finding.text
+
+
+def test_of_many_findings_in_a_shard_a_hundred_are_told_and_the_others_counted() -> None:
+    found: list[Finding] = []
+    wrong = told(shardkv.CorruptionError("wrong", file="f"))
+    work = ShardScrub("store", None, 0, Tally(), Stop())
+    work._find, work._progress = found.append, None
+    for count, more in ((60, 0), (100, 7)):
+        work._hear({"bytes": 5, "records": 1, "findings": [wrong] * count, "more": more})
+    work._hear({"sum": [0, 0, 0, 0, True]})
+    assert [finding.text for finding in found] == ["wrong"] * 100 + ["67 findings more"]
+    assert found[-1].file == "shards/0000/data.mdb"
+    work._hear({"bytes": 5, "records": 1, "findings": [wrong], "more": 0})
+    work._hear({"sum": [0, 0, 0, 0, True]})
+    assert len(found) == 102
+    assert (work.tally.bytes, work.tally.records) == (15, 3)
+
+
+def test_what_the_log_lets_go_meanwhile_is_passed_over(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with shardkv.open(place / "store") as store:
+        for n in range(20):
+            store[b"%d" % n] = b"v"
+        engine = store._engine.reserved()
+        gone = iter([shardkv.LogGoneError("gone", seqno=15)])
+        real = engine.next_changes
+
+        def next_changes(feed: object, block_bytes: int) -> object:
+            for error in gone:
+                raise error
+            return real(feed, block_bytes)
+
+        monkeypatch.setattr(engine, "next_changes", next_changes)
+        monkeypatch.setattr(type(store._engine), "reserved", lambda _: engine)
+        tally = Tally()
+        scrub_log(store._engine, Pace(None), tally, Stop())
+    assert 1 <= tally.records <= 6
 
 
 def test_nobody_goes_on_for_a_parent_that_is_gone(family: Family, place: Path) -> None:
