@@ -37,7 +37,6 @@ static skv_code measure_shards(skv_copy *copy, skv_error *err)
     return SKV_OK;
 }
 
-/* A backup that grows is the caller's own doing, and holds the store while it begins; a peer's copy does not. */
 static skv_code start(skv_copy *copy, skv_store *store, skv_error *err)
 {
     skv_code code = skv_store_enter(store, err);
@@ -45,12 +44,9 @@ static skv_code start(skv_copy *copy, skv_store *store, skv_error *err)
     if (code != SKV_OK)
         return code;
     from = take_original(copy, store);
-    if (copy->backup && skv_home_dweller(copy->path) == SKV_A_COPY) {
-        code = skv_increment_begin(copy, &from, err);
-        skv_store_leave(store);
-        return code;
-    }
     skv_store_leave(store);
+    if (copy->backup && skv_home_dweller(copy->path) == SKV_A_COPY)
+        return skv_increment_begin(copy, &from, err);
     code = skv_copying_set_out(copy, &from, err);
     if (code == SKV_OK)
         code = skv_copying_pin(copy, err);

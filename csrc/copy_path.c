@@ -304,6 +304,18 @@ skv_code skv_copy_look(skv_log *log, uint64_t seqno, skv_log_rest *out, skv_erro
     return code;
 }
 
+skv_code skv_copy_end(skv_log *log, uint64_t seqno, uint64_t *out, skv_error *err)
+{
+    skv_log_rest frame;
+    skv_code code = skv_copy_look(log, seqno + 1, &frame, err);
+    *out = frame.previous;
+    if (code != SKV_NOT_FOUND || skv_log_begins_behind(log, seqno, out))
+        return code == SKV_NOT_FOUND ? SKV_OK : code;
+    code = skv_copy_look(log, seqno, &frame, err);
+    *out = frame.checksum;
+    return code;
+}
+
 skv_code skv_copy_digest(skv_log *log, uint64_t first_seqno, uint64_t last_seqno, uint64_t *out, skv_error *err)
 {
     looking at = {.last_seqno = last_seqno};

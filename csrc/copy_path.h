@@ -81,6 +81,8 @@ skv_code skv_copy_log_put(skv_copy_stream *stream, skv_error *err);
 /* The frame with this record, by which a log is known: its checksum covers all frames before. NOT_FOUND (with err): the log does
  * not hold the record, or not any more. */
 skv_code skv_copy_look(skv_log *log, uint64_t seqno, skv_log_rest *out, skv_error *err);
+/* The checksum of the frame that ends with this record, also when the log begins behind it. NOT_FOUND likewise. */
+skv_code skv_copy_end(skv_log *log, uint64_t seqno, uint64_t *out, skv_error *err);
 /* A hash of the records from the first to the last: equal in logs that have the same ones, in whatever frames. NOT_FOUND likewise. */
 skv_code skv_copy_digest(skv_log *log, uint64_t first_seqno, uint64_t last_seqno, uint64_t *out, skv_error *err);
 

@@ -6,13 +6,12 @@
 
 /* -- the original --------------------------------------------------------------------------------------------------- */
 
-/* Between these two an open original stays open. No file of the copy is touched there: its disk must keep nobody from closing. */
-static skv_code enter(const skv_copy *copy, skv_error *err)
+skv_code skv_copying_enter(const skv_copy *copy, skv_error *err)
 {
     return copy->store ? skv_store_enter(copy->store, err) : SKV_OK;
 }
 
-static void leave(const skv_copy *copy)
+void skv_copying_leave(const skv_copy *copy)
 {
     if (copy->store)
         skv_store_leave(copy->store);
@@ -154,11 +153,11 @@ skv_code skv_copying_set_out(skv_copy *copy, const skv_manifest *from, skv_error
 /* NOT_FOUND: the log does not reach back so far. */
 static skv_code pin_back(skv_copy *copy, uint64_t seqno, skv_error *err)
 {
-    skv_code code = enter(copy, err);
+    skv_code code = skv_copying_enter(copy, err);
     if (code != SKV_OK)
         return code;
     code = skv_keep_pin_back(&copy->store->parts, copy->pin, seqno) ? SKV_OK : SKV_NOT_FOUND;
-    leave(copy);
+    skv_copying_leave(copy);
     return code;
 }
 
@@ -192,11 +191,11 @@ static skv_code keep_shards(skv_copy *copy, bool proven, skv_error *err)
 
 static skv_code have_newest(skv_copy *copy, uint64_t durable, skv_error *err)
 {
-    skv_code code = enter(copy, err);
+    skv_code code = skv_copying_enter(copy, err);
     if (code != SKV_OK)
         return code;
     skv_copying_have(copy, durable);
-    leave(copy);
+    skv_copying_leave(copy);
     return SKV_OK;
 }
 
@@ -204,14 +203,14 @@ skv_code skv_copying_pin(skv_copy *copy, skv_error *err)
 {
     uint64_t durable;
     bool proven;
-    skv_code code = enter(copy, err);
+    skv_code code = skv_copying_enter(copy, err);
     if (code != SKV_OK)
         return code;
     durable = skv_log_durable(copy->log);
     code = skv_keep_pin(&copy->store->parts, &copy->pin, &copy->first_seqno, err);
     copy->pinned = code == SKV_OK;
     proven = copy->pinned && copy->resumed && skv_copying_is_proven(copy);
-    leave(copy);
+    skv_copying_leave(copy);
     if (code == SKV_OK && copy->resumed)
         code = keep_shards(copy, proven, err);
     return code == SKV_OK ? have_newest(copy, durable, err) : code;
@@ -222,24 +221,24 @@ skv_code skv_copying_pin(skv_copy *copy, skv_error *err)
 static skv_code begin_shard(skv_copy *copy, skv_error *err)
 {
     skv_shard *from;
-    skv_code code = copy->store ? enter(copy, err) : skv_still_open_shard(copy->still, copy->next_shard, &from, err);
+    skv_code code = copy->store ? skv_copying_enter(copy, err) : skv_still_open_shard(copy->still, copy->next_shard, &from, err);
     if (code != SKV_OK)
         return code;
     if (copy->store)
         from = copy->store->parts.lanes[copy->next_shard].shard;
     skv_copy_shard_begin(from, &copy->shard);
-    leave(copy);
+    skv_copying_leave(copy);
     return skv_copy_shard_make(&copy->to, &copy->shard, err);
 }
 
 /* The next stretch. AGAIN: there are more. */
 static skv_code copy_stretch(skv_copy *copy, uint64_t bytes, skv_error *err)
 {
-    skv_code code = enter(copy, err);
+    skv_code code = skv_copying_enter(copy, err);
     if (code != SKV_OK)
         return code;
     code = skv_copy_shard_take(&copy->shard, bytes, err);
-    leave(copy);
+    skv_copying_leave(copy);
     return code == SKV_OK ? skv_copy_shard_put(&copy->to, &copy->shard, err) : code;
 }
 
@@ -254,13 +253,13 @@ static void note_newest(skv_copy *copy)
 
 static skv_code end_stretches(skv_copy *copy, skv_error *err)
 {
-    skv_code code = enter(copy, err);
+    skv_code code = skv_copying_enter(copy, err);
     if (code != SKV_OK)
         return code;
     note_newest(copy);
     if (copy->store)
         code = skv_copying_prove_shards(copy, err);
-    leave(copy);
+    skv_copying_leave(copy);
     if (code == SKV_OK && copy->store)
         code = skv_origin_write(copy->dir, SKV_COPY_NAME, &copy->origin, err);
     return code == SKV_OK ? skv_copy_shard_finish(&copy->to, &copy->shard, err) : code;
@@ -284,7 +283,7 @@ static skv_code copy_shard(skv_copy *copy, uint64_t bytes, skv_error *err)
 static skv_code begin_log(skv_copy *copy, skv_error *err)
 {
     skv_log_copy_terms terms = {.dir = copy->dir, .sizes = copy->sizes, .first_seqno = copy->first_seqno};
-    skv_code code = enter(copy, err);
+    skv_code code = skv_copying_enter(copy, err);
     if (code != SKV_OK)
         return code;
     memcpy(terms.store_id, copy->manifest.store_id, SKV_STORE_ID_BYTES);
@@ -292,7 +291,7 @@ static skv_code begin_log(skv_copy *copy, skv_error *err)
     if (copy->store)
         copy->stream.upto = skv_log_durable(copy->log);
     code = skv_copying_prove(copy, err);
-    leave(copy);
+    skv_copying_leave(copy);
     if (code == SKV_OK)
         code = skv_log_copy_create(&terms, &copy->stream.log, err);
     if (code == SKV_OK)
@@ -334,11 +333,11 @@ static skv_code finish(skv_copy *copy, skv_error *err)
 
 static skv_code copy_log(skv_copy *copy, uint64_t bytes, skv_error *err)
 {
-    skv_code code = enter(copy, err);
+    skv_code code = skv_copying_enter(copy, err);
     if (code != SKV_OK)
         return code;
     code = skv_copy_log_take(&copy->stream, bytes, err);
-    leave(copy);
+    skv_copying_leave(copy);
     return code == SKV_OK ? skv_copy_log_put(&copy->stream, err) : code;
 }
 

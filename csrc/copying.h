@@ -42,6 +42,9 @@ skv_code skv_copying_set_out(skv_copy *copy, const skv_manifest *from, skv_error
 /* Hold the log of an open original from the first record on that a shard may lack, and keep what can be kept of an
  * earlier attempt. */
 skv_code skv_copying_pin(skv_copy *copy, skv_error *err);
+/* Between these two an open original stays open. No file of the copy is touched there: its disk must keep nobody from closing. */
+skv_code skv_copying_enter(const skv_copy *copy, skv_error *err);
+void skv_copying_leave(const skv_copy *copy);
 /* By what a copy is known later (copying_proof.c); an open original is entered.
  *
  * Note for COPYING the newest frame: everything in the shards that are finished by now is older. When the log does not have
@@ -54,9 +57,9 @@ bool skv_copying_is_proven(skv_copy *copy);
 void skv_copying_have(skv_copy *copy, uint64_t seqno);
 /* Hold the log from this record on. false: it does not reach back so far. */
 bool skv_copying_reaches_back(skv_copy *copy, uint64_t seqno);
-/* Note for ORIGIN what proves the copy's last record. When the original's log does not have that, nothing will. */
+/* Note for ORIGIN what proves the copy's last record. When the original's log cannot be read there, nothing will. */
 skv_code skv_copying_prove(skv_copy *copy, skv_error *err);
-/* The next piece, of about `bytes`. AGAIN, OK: it is finished. CLOSED: the original was. This one and the two above enter an open
+/* The next piece, of about `bytes`. AGAIN, OK: it is finished. CLOSED: the original was. This one, set_out, pin and the next enter an open
  * original by themselves, never while they touch the copy's files. */
 skv_code skv_copying_next(skv_copy *copy, uint64_t bytes, skv_error *err);
 

@@ -8,16 +8,22 @@ bool skv_copying_reaches_back(skv_copy *copy, uint64_t seqno)
     return copy->store ? skv_keep_pin_back(&copy->store->parts, copy->pin, seqno) : skv_log_oldest(copy->log) <= seqno;
 }
 
+/* What nobody needs but for this proof may be gone, or damaged. */
+static skv_code note(skv_copy *copy, uint64_t seqno, uint64_t proof, skv_code code)
+{
+    copy->origin.proof_seqno = code == SKV_OK ? seqno : 0;
+    copy->origin.proof = code == SKV_OK ? proof : 0;
+    return code == SKV_NOT_FOUND || code == SKV_CORRUPT ? SKV_OK : code;
+}
+
 /* -- an unfinished copy -------------------------------------------------------------------------------------------- */
 
 skv_code skv_copying_prove_shards(skv_copy *copy, skv_error *err)
 {
     skv_log_rest frame;
     uint64_t seqno = skv_log_durable(copy->log);
-    skv_code code = seqno ? skv_copy_look(copy->log, seqno, &frame, err) : SKV_NOT_FOUND;
-    copy->origin.proof_seqno = code == SKV_OK ? seqno : 0;
-    copy->origin.proof = code == SKV_OK ? frame.checksum : 0;
-    return code == SKV_NOT_FOUND ? SKV_OK : code;
+    skv_code code = skv_copy_look(copy->log, seqno, &frame, err);
+    return note(copy, seqno, frame.checksum, code);
 }
 
 bool skv_copying_is_proven(skv_copy *copy)
@@ -46,11 +52,12 @@ void skv_copying_have(skv_copy *copy, uint64_t seqno)
 
 skv_code skv_copying_prove(skv_copy *copy, skv_error *err)
 {
-    skv_log_rest last, next;
-    skv_code code = copy->stream.upto ? skv_copy_look(copy->log, copy->stream.upto, &last, err) : SKV_NOT_FOUND;
-    if (code == SKV_OK)
-        code = skv_copy_look(copy->log, last.durable_upto + 1, &next, err);
-    copy->origin.proof_seqno = code == SKV_OK ? last.durable_upto : 0;
-    copy->origin.proof = code == SKV_OK ? next.previous : 0;
-    return code == SKV_NOT_FOUND ? SKV_OK : code;
+    skv_log_rest last;
+    uint64_t seqno = copy->stream.upto, proof = 0;
+    skv_code code = skv_copy_look(copy->log, seqno, &last, err);
+    if (code == SKV_OK && !(copy->still && copy->still->tail.closed)) /* an open may write a frame again that no other proves */
+        seqno = last.durable_upto;
+    if (code == SKV_OK || code == SKV_NOT_FOUND)
+        code = skv_copy_end(copy->log, seqno, &proof, err);
+    return note(copy, seqno, proof, code);
 }

@@ -3,7 +3,9 @@
 #include "copying.h"
 #include "keep_path.h"
 
-#define SEGMENT_BYTES_LEAST ((uint64_t)64 << 10) /* an increment may be small, and each has segments of its own */
+/* A new segment is small, as an increment may be, but a fair part of the log: so there are never too many. */
+#define SEGMENT_BYTES_LEAST ((uint64_t)64 << 10)
+#define SEGMENTS 64
 
 /* Is what lies there a backup of this store, and has nobody written to it since? */
 static skv_code know_base(skv_copy *copy, const skv_manifest *from, skv_error *err)
@@ -59,28 +61,33 @@ static bool reaches_back(skv_copy *copy, skv_error *err)
     return (copy->pinned || !copy->store) && skv_copying_reaches_back(copy, copy->origin.proof_seqno + 1);
 }
 
+/* What the backup's own log shows. */
+typedef struct {
+    uint64_t last;   /* newest record */
+    uint64_t digest; /* of those behind the proof's */
+    skv_code code;   /* NOT_FOUND: not all of them are there */
+} base_end;
+
 /* All up to the proof's record, and each one behind it. */
-static skv_code is_same(const skv_copy *copy, uint64_t last, bool *same, skv_error *err)
+static skv_code is_same(const skv_copy *copy, const base_end *theirs, bool *same, skv_error *err)
 {
-    uint64_t first = copy->origin.proof_seqno + 1, theirs, ours;
-    skv_log_rest frame;
-    skv_code code = skv_copy_look(copy->log, first, &frame, err);
-    *same = code == SKV_OK && frame.previous == copy->origin.proof;
+    uint64_t seqno = copy->origin.proof_seqno, ours;
+    skv_code code = skv_copy_end(copy->log, seqno, &ours, err);
+    *same = code == SKV_OK && ours == copy->origin.proof;
     if (!*same)
         return code;
-    code = skv_copy_digest(copy->log, first, last, &ours, err);
-    if (code == SKV_OK)
-        code = skv_copy_digest(copy->base->log, first, last, &theirs, err);
-    *same = code == SKV_OK && theirs == ours;
-    return code;
+    code = skv_copy_digest(copy->log, seqno + 1, theirs->last, &ours, err);
+    *same = code == SKV_OK && ours == theirs->digest;
+    return code == SKV_OK ? theirs->code : code;
 }
 
 /* What the backup has must be the original's, too: one that was put back to an older state, and went on from there, has the
  * same id and other records. */
-static skv_code prove_same(skv_copy *copy, uint64_t last, skv_error *err)
+static skv_code prove_same(skv_copy *copy, const base_end *theirs, skv_error *err)
 {
+    uint64_t last = theirs->last;
     bool same = true;
-    skv_code code = SKV_OK;
+    skv_code code;
     if (last > copy->stream.upto)
         return skv_fail(err, SKV_INVALID,
                         "the backup %s has seqno %llu, and the store ends at %llu: it was put back to an older state; "
@@ -88,8 +95,7 @@ static skv_code prove_same(skv_copy *copy, uint64_t last, skv_error *err)
                         copy->path, (unsigned long long)last, (unsigned long long)copy->stream.upto);
     if (!reaches_back(copy, err))
         return copy->store && !copy->pinned ? SKV_FULL : fail_gone(copy, last, err);
-    if (last)
-        code = is_same(copy, last, &same, err);
+    code = is_same(copy, theirs, &same, err);
     if (code == SKV_NOT_FOUND)
         return fail_gone(copy, last, err);
     if (code == SKV_OK && !same)
@@ -100,23 +106,44 @@ static skv_code prove_same(skv_copy *copy, uint64_t last, skv_error *err)
     return code;
 }
 
-/* Behind what is there, as an open would: whatever ends it, what is there stays. */
-static skv_code begin_log(skv_copy *copy, uint64_t last, uint64_t applied, skv_error *err)
+/* All that the original is needed for until the copying begins. */
+static skv_code ask_original(skv_copy *copy, const base_end *theirs, uint64_t *clock_ms, skv_error *err)
 {
-    skv_clock *clock = copy->store ? &copy->store->parts.clock : &copy->still->clock;
+    skv_code code = skv_copying_enter(copy, err);
+    if (code != SKV_OK)
+        return code;
+    *clock_ms = skv_clock_now(copy->store ? &copy->store->parts.clock : &copy->still->clock);
+    copy->stream.upto = copy->store ? skv_log_durable(copy->log) : copy->still->tail.last_seqno;
+    code = prove_same(copy, theirs, err);
+    if (code == SKV_OK)
+        code = skv_copying_prove(copy, err);
+    skv_copying_leave(copy);
+    return code;
+}
+
+static skv_log_sizes choose_sizes(const skv_copy *copy)
+{
+    uint64_t bytes, segments, most = copy->sizes.segment_bytes_max;
+    skv_log_extent(copy->base->log, &bytes, &segments);
+    bytes = bytes / SEGMENTS / SEGMENT_BYTES_LEAST * SEGMENT_BYTES_LEAST;
+    bytes = bytes > SEGMENT_BYTES_LEAST ? bytes : SEGMENT_BYTES_LEAST;
+    return (skv_log_sizes){bytes < most ? bytes : most, most};
+}
+
+/* Behind what is there: whatever ends it, what is there stays. */
+static skv_code begin_log(skv_copy *copy, uint64_t clock_ms, uint64_t applied, skv_error *err)
+{
     skv_still *base = copy->base;
     skv_log_copy_terms terms = {.dir = base->dir,
-                                .sizes = {SEGMENT_BYTES_LEAST, copy->sizes.segment_bytes_max},
-                                .first_seqno = last + 1,
-                                .clock_ms = skv_clock_now(clock)};
+                                .sizes = choose_sizes(copy),
+                                .first_seqno = copy->first_seqno,
+                                .clock_ms = clock_ms};
     skv_code code;
     memcpy(terms.store_id, base->manifest.store_id, SKV_STORE_ID_BYTES);
     skv_log_free(base->log);
     base->log = NULL;
-    code = skv_copying_prove(copy, err);
-    if (code == SKV_OK)
-        code = skv_log_copy_reopen(&terms, applied, &copy->stream.log, err);
-    return code == SKV_OK ? skv_log_cursor_create(copy->log, last + 1, &copy->stream.cursor, err) : code;
+    code = skv_log_copy_reopen(&terms, applied, &copy->stream.log, err);
+    return code == SKV_OK ? skv_log_cursor_create(copy->log, copy->first_seqno, &copy->stream.cursor, err) : code;
 }
 
 /* What the end of the first copy left undone when it was cut short. */
@@ -132,27 +159,37 @@ static skv_code mend_home(const skv_still *base, skv_error *err)
     return code == SKV_OK ? skv_os_sync_dir(base->dir, ".", err) : code;
 }
 
-skv_code skv_increment_begin(skv_copy *copy, const skv_manifest *from, skv_error *err)
+static skv_code look_at_base(skv_copy *copy, const skv_manifest *from, base_end *out, uint64_t *applied, skv_error *err)
 {
-    uint64_t applied = 0, last;
     skv_code code = skv_still_open_to_extend(copy->to.lmdb, copy->path, &copy->base, err);
     if (code == SKV_OK)
         code = know_base(copy, from, err);
     if (code == SKV_OK)
         code = skv_still_read_log(copy->base, err);
     if (code == SKV_OK)
-        code = newest_applied(copy->base, &applied, err);
+        code = newest_applied(copy->base, applied, err);
     if (code != SKV_OK)
         return code;
-    last = copy->base->tail.last_seqno;
-    copy->first_seqno = last + 1;
-    copy->stream.upto = copy->store ? skv_log_durable(copy->log) : copy->still->tail.last_seqno;
-    code = prove_same(copy, last, err);
+    out->last = copy->base->tail.last_seqno;
+    out->code = skv_copy_digest(copy->base->log, copy->origin.proof_seqno + 1, out->last, &out->digest, err);
+    return out->code == SKV_NOT_FOUND ? SKV_OK : out->code;
+}
+
+skv_code skv_increment_begin(skv_copy *copy, const skv_manifest *from, skv_error *err)
+{
+    uint64_t applied = 0, clock_ms = 0;
+    base_end theirs = {0};
+    skv_code code = look_at_base(copy, from, &theirs, &applied, err);
+    uint64_t proven = copy->origin.proof_seqno;
+    copy->first_seqno = theirs.last + 1;
+    if (code == SKV_OK)
+        code = ask_original(copy, &theirs, &clock_ms, err);
+    if (code == SKV_OK)
+        code = mend_home(copy->base, err);
     if (code != SKV_OK)
         return code;
-    code = mend_home(copy->base, err);
-    if (code != SKV_OK)
-        return code;
-    copy->finished = last == copy->stream.upto && copy->base->tail.closed; /* else it may be in the page cache only */
-    return copy->finished ? SKV_OK : begin_log(copy, last, applied, err);
+    copy->finished = theirs.last == copy->stream.upto && copy->base->tail.closed; /* else it may be in the page cache only */
+    if (!copy->finished)
+        return begin_log(copy, clock_ms, applied, err);
+    return copy->origin.proof_seqno > proven ? skv_origin_replace(copy->base->dir, SKV_ORIGIN_NAME, &copy->origin, err) : SKV_OK;
 }

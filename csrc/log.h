@@ -34,6 +34,8 @@ skv_code skv_log_found(skv_log *log, skv_error *err);
 /* Activate a fresh segment in which first_seqno is the next record, with room for room_bytes of records in one frame.
  * Everything before first_seqno is durable; what older segments hold from it on is replaced once the new one is synced. */
 skv_code skv_log_start(skv_log *log, uint64_t first_seqno, uint64_t room_bytes, skv_error *err);
+/* Instead, behind a log that was scanned, and closed in good order: append to its last segment again. */
+skv_code skv_log_go_on(skv_log *log, skv_error *err);
 /* One round of the log loop (err is needed): keep a spare ready, reuse or remove what is retired, write the side file. */
 skv_code skv_log_tend(skv_log *log, skv_error *err);
 /* Wait until there is something to tend since the read, at most timeout_ns. Who looks whether to stop does so in between. */

@@ -46,6 +46,8 @@ skv_code skv_log_copy_create(const skv_log_copy_terms *terms, skv_log_copy **out
     *out = NULL;
     if (code == SKV_OK)
         code = skv_log_found(copy->log, err);
+    if (code == SKV_OK) /* no two logs begin alike */
+        code = skv_os_random(&copy->log->previous, sizeof copy->log->previous, err);
     if (code == SKV_OK)
         code = skv_log_start(copy->log, terms->first_seqno, 0, err);
     if (code == SKV_OK)
@@ -58,6 +60,15 @@ skv_code skv_log_copy_create(const skv_log_copy_terms *terms, skv_log_copy **out
     return SKV_OK;
 }
 
+/* A store with more of them could not be opened. */
+static skv_code refuse_full(const skv_log *log, skv_error *err)
+{
+    if (log->live_segments < SKV_SLOTS_LIVE)
+        return SKV_OK;
+    return skv_fail(err, SKV_FULL, "the log of the copy has %d segments, and cannot have more; make a new copy elsewhere",
+                    SKV_SLOTS_LIVE);
+}
+
 static skv_code append_again(void *context, skv_position position, const skv_record *record, skv_error *err)
 {
     skv_record same = *record;
@@ -67,9 +78,11 @@ static skv_code append_again(void *context, skv_position position, const skv_rec
 }
 
 /* As an open does: what no sync proves is written again, into the fresh segment. */
-static skv_code go_on(skv_log *log, const skv_log_found_tail *tail, skv_error *err)
+static skv_code begin_segment(skv_log *log, const skv_log_found_tail *tail, skv_error *err)
 {
-    skv_code code = skv_log_start(log, tail->proven_seqno + 1, tail->tail_bytes, err);
+    skv_code code = refuse_full(log, err);
+    if (code == SKV_OK)
+        code = skv_log_start(log, tail->proven_seqno + 1, tail->tail_bytes, err);
     if (code == SKV_OK && tail->tail_bytes)
         code = skv_log_reserve(log, (size_t)tail->tail_bytes, err);
     if (code == SKV_OK && tail->tail_bytes)
@@ -87,11 +100,8 @@ skv_code skv_log_copy_reopen(const skv_log_copy_terms *terms, uint64_t proof_seq
         code = skv_log_scan(copy->log, proof_seqno, NULL, &tail, err);
     if (code == SKV_OK && tail.last_seqno != copy->frame_last)
         code = skv_fail_at(err, SKV_CORRUPT, "log", 0, tail.last_seqno + 1, "the log changed while it was looked at");
-    if (code == SKV_OK && copy->log->live_segments >= SKV_SLOTS_LIVE)
-        code = skv_fail(err, SKV_FULL, "the backup has grown %d times, and cannot any more; make a new one elsewhere",
-                        SKV_SLOTS_LIVE);
     if (code == SKV_OK)
-        code = go_on(copy->log, &tail, err);
+        code = tail.closed ? skv_log_go_on(copy->log, err) : begin_segment(copy->log, &tail, err);
     if (code != SKV_OK) {
         skv_log_copy_free(copy);
         return code;
@@ -113,7 +123,8 @@ static skv_code begin_frame(skv_log *log, size_t bytes, skv_error *err)
 
 skv_code skv_log_copy_make_room(skv_log_copy *copy, skv_error *err)
 {
-    return tell(copy, skv_log_tend(copy->log, err), err);
+    skv_code code = refuse_full(copy->log, err);
+    return code == SKV_OK ? tell(copy, skv_log_tend(copy->log, err), err) : code;
 }
 
 skv_code skv_log_copy_take(skv_log_copy *copy, const skv_record *record, skv_log_rest rest, skv_error *err)

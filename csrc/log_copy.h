@@ -17,7 +17,7 @@ typedef struct {
 
 /* owned: skv_log_copy_free. One thread at a time. FULL, IO. */
 skv_code skv_log_copy_create(const skv_log_copy_terms *terms, skv_log_copy **out, skv_error *err);
-/* The same behind what a log holds that was closed, or not: its directory is held. proof_seqno: the newest that a shard of its
+/* The same behind what a log holds that was closed, or not, then in a fresh segment: its directory is held. proof_seqno: the newest that a shard of its
  * has applied; sizes and clock are taken from the terms, first_seqno must be that of the record that comes next. CORRUPT. */
 skv_code skv_log_copy_reopen(const skv_log_copy_terms *terms, uint64_t proof_seqno, skv_log_copy **out, skv_error *err);
 void skv_log_copy_free(skv_log_copy *copy);

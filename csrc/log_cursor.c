@@ -77,6 +77,19 @@ uint64_t skv_log_oldest(skv_log *log)
     return seqno;
 }
 
+bool skv_log_begins_behind(skv_log *log, uint64_t seqno, uint64_t *out)
+{
+    const skv_segment *first;
+    bool behind;
+    skv_lock(&log->lock);
+    first = log->kept_id ? log->kept : log->oldest;
+    behind = first && oldest_seqno(log) == seqno + 1 && first->header.first_seqno == seqno + 1;
+    if (behind)
+        *out = first->header.previous;
+    skv_unlock(&log->lock);
+    return behind;
+}
+
 static skv_code fail_gone(uint64_t wanted, uint64_t oldest, skv_error *err)
 {
     return skv_fail_at(err, SKV_LOG_GONE, "", 0, oldest - 1,

@@ -285,6 +285,21 @@ skv_code skv_log_start(skv_log *log, uint64_t first_seqno, uint64_t room_bytes, 
     return SKV_OK;
 }
 
+/* The side file no longer says that it is closed before anything is written behind its end. */
+skv_code skv_log_go_on(skv_log *log, skv_error *err)
+{
+    skv_segment *last = log->active;
+    skv_code code = skv_segment_go_on(last, err);
+    if (code != SKV_OK)
+        return code;
+    log->next_seqno = last->last_seqno + 1;
+    log->disk_seqno = log->async_seqno = last->last_seqno;
+    atomic_store(&log->durable_seqno, last->last_seqno);
+    log->unsynced = last;
+    log->rolled_ns = skv_now_ns();
+    return skv_log_write_mark_twice(log, err);
+}
+
 /* -- the log loop, and the end --------------------------------------------------------------------------------------- */
 
 static bool mark_is_wanted(const skv_log *log)

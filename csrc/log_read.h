@@ -33,6 +33,8 @@ uint64_t skv_log_cursor_next(const skv_log_cursor *cursor);
 
 /* The oldest record that can be read; the next one to be appended when there is none. */
 uint64_t skv_log_oldest(skv_log *log);
+/* Is the one before it this record? Then give the checksum of its frame. */
+bool skv_log_begins_behind(skv_log *log, uint64_t seqno, uint64_t *out);
 /* The first record of the segment after the one that holds seqno; 0: there is none. */
 uint64_t skv_log_next_segment(skv_log *log, uint64_t seqno);
 /* Can a cursor go on after `since`? GONE: no, err->seqno is the oldest that it can go on after. INVALID: that was never

@@ -314,6 +314,11 @@ bool skv_os_remap(uint8_t *at, size_t bytes, int fd, uint64_t offset)
     return map(at, bytes, MAP_SHARED | MAP_FIXED, fd, offset) != MAP_FAILED;
 }
 
+bool skv_os_own(uint8_t *at, size_t bytes, int fd)
+{
+    return map(at, bytes, MAP_PRIVATE | MAP_FIXED, fd, 0) != MAP_FAILED;
+}
+
 void skv_os_unmap(const uint8_t *at, size_t bytes)
 {
     if (at)

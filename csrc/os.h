@@ -64,6 +64,8 @@ skv_code skv_os_map_file(int fd, const char *name, size_t bytes, const uint8_t *
 void skv_os_will_need(int fd, uint64_t bytes);
 /* Put the file's pages in place of the memory at `at`, atomically for readers. Page aligned. false: nothing changed. */
 bool skv_os_remap(uint8_t *at, size_t bytes, int fd, uint64_t offset);
+/* Put memory with the file's bytes, all of them, in place of the file's pages at `at`. false: what is there may be gone. */
+bool skv_os_own(uint8_t *at, size_t bytes, int fd);
 void skv_os_unmap(const uint8_t *at, size_t bytes);
 
 /* For a descriptor that other code opened: children of exec shall not inherit it. */

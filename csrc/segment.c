@@ -131,9 +131,17 @@ skv_code skv_segment_map(skv_segment *segment, skv_error *err)
 {
     const uint8_t *base = NULL;
     skv_code code = skv_os_map_file(segment->fd, segment->name, (size_t)segment->header.file_bytes, &base, err);
-    segment->base = (uint8_t *)(uintptr_t)base; /* read only: nothing appends to a segment of an earlier open */
+    segment->base = (uint8_t *)(uintptr_t)base; /* read only, until it is gone on with */
     segment->header_durable = true;
     return code;
+}
+
+skv_code skv_segment_go_on(skv_segment *segment, skv_error *err)
+{
+    if (!skv_os_own(segment->base, (size_t)segment->header.file_bytes, segment->fd))
+        return skv_fail(err, SKV_NO_MEMORY, "out of memory: a log segment cannot be mapped");
+    segment->remapped = 0;
+    return SKV_OK;
 }
 
 void skv_segment_unmap(skv_segment *segment)

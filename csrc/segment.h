@@ -79,6 +79,8 @@ void skv_segment_free(skv_segment *segment);
 skv_code skv_segment_prepare(skv_segment *segment, skv_error *err);
 /* Map the file as it is, for replay. */
 skv_code skv_segment_map(skv_segment *segment, skv_error *err);
+/* Have one that is mapped be filled on, behind its last frame. */
+skv_code skv_segment_go_on(skv_segment *segment, skv_error *err);
 void skv_segment_unmap(skv_segment *segment);
 /* Give it a slot, so that positions can name it. false: the first `most` are taken. */
 bool skv_segment_take_slot(skv_segment *segment, skv_slots *slots, int most);

@@ -1,4 +1,4 @@
-"""A disk that takes its time: syncs are shared, and a close waits for what was appended."""
+"""A disk that takes its time: syncs are shared, and a close waits for what was appended, and for no backup's disk."""
 
 import os
 import subprocess
@@ -57,11 +57,45 @@ print("well")
 """
 
 
-def check(script: str, shim: Path, scratch: Path) -> None:
-    """Run lines of Python whose syncs hang while the file that they are given is there."""
+GROWING = """
+import sys, threading, shardkv
+from pathlib import Path
+root, hold = Path(sys.argv[1]).parent, Path(sys.argv[2])
+lock, answers = root / "backup" / "LOCK", []
+store = shardkv.open(sys.argv[1], shards=1, retain_log_bytes=1 << 20)
+store.put(b"first", b"1")
+store.backup(lock.parent)
+store.put(b"second", b"2")
+lock.write_bytes(b"")
+hold.touch()
+
+def grow():
+    try:
+        store.backup(lock.parent)
+    except shardkv.ClosedError:
+        answers.append("closed")
+
+thread = threading.Thread(target=grow)
+thread.start()
+while not lock.read_bytes():
+    pass
+store.close()
+hold.unlink()
+thread.join()
+assert answers == ["closed"], answers
+with shardkv.open(sys.argv[1]) as store:
+    assert store.backup(lock.parent).since == 1
+print("well")
+"""
+
+
+SYNCS = Fault("hang", 1, sticky=True, classes="sync")
+
+
+def check(script: str, shim: Path, scratch: Path, hangs: Fault = SYNCS) -> None:
+    """Run lines of Python whose calls hang while the file that they are given is there."""
     root = scratch / "root"
     root.mkdir()
-    hangs = Fault("hang", 1, sticky=True, classes="sync")
     others = os.environ.get("LD_PRELOAD", "").split()
     done = subprocess.run(
         [sys.executable, "-P", "-c", script, str(root / "store"), str(scratch / "hold")],
@@ -85,3 +119,11 @@ def test_who_waits_while_a_store_is_closed_is_told_what_became_of_the_write(
 
 def test_counting_on_one_key_shares_syncs(shim: Path, scratch: Path) -> None:
     check(COUNTED, shim, scratch)
+
+
+def test_a_close_does_not_wait_for_the_disk_of_a_backup_that_is_to_grow(
+    shim: Path, scratch: Path
+) -> None:
+    """It waited while the backup's log was read."""
+    reads = Fault("hang", 1, sticky=True, classes="look", match="backup/ORIGIN")
+    check(GROWING, shim, scratch, reads)

@@ -16,13 +16,14 @@ import pytest
 
 import shardkv
 from shardkv.pacing import Pace
+from shardkv.restoring import backup_closed
 
 RETAINING = {"shards": 3, "retain_log_bytes": 1 << 30, "segment_bytes": (65536, 65536)}
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[shardkv.Store]:
-    with shardkv.open(tmp_path / "store", **RETAINING) as store:
+def store(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[shardkv.Store]:
+    with shardkv.open(tmp_path / "store", **getattr(request, "param", RETAINING)) as store:
         yield store
 
 
@@ -127,6 +128,66 @@ def test_looking_at_a_backup_leaves_it_one_and_as_far_reaching(
     assert shardkv.restore(dest, tmp_path / "first", until=first).seqno == first
     write(store, 50)
     assert store.backup(dest).since == first + 50
+
+
+def test_a_log_that_begins_right_behind_the_backup_is_enough(tmp_path: Path, dest: Path) -> None:
+    """An open had let go of all that was flushed: the backup was refused for the want of records that it has."""
+    path = tmp_path / "store"
+    with shardkv.open(path, shards=3) as store:
+        write(store, 50)
+    with shardkv.open(path) as store:
+        assert store.stats().log.oldest_seqno == 51
+        assert store.backup(dest).since is None
+        assert store.backup(dest).bytes == 0
+        write(store, 50)
+        assert store.backup(dest).since == 50
+    assert backup_closed(path, dest).since == 100
+    with shardkv.open(path) as store:
+        assert store.stats().log.oldest_seqno == 101
+        write(store, 50)
+        kept = dict(store)
+    assert backup_closed(path, dest).since == 100
+    assert rows(dest) == kept
+    assert shardkv.check(dest).findings == ()
+
+
+@pytest.mark.parametrize("store", [{"retain_log_bytes": 1 << 30}], indirect=True)
+def test_increments_share_segments(store: shardkv.Store, dest: Path, tmp_path: Path) -> None:
+    """Each took one of its own, at least: after 3840 of them, or fewer large ones, a backup could not grow any more."""
+    write(store, 50)
+    store.backup(dest)
+    states = {}
+    for turn in range(60):
+        seqno = store.put(b"small", b"%d" % turn)
+        states[seqno] = dict(store)
+        assert store.backup(dest).since == seqno - 1
+    assert len(list(dest.glob("log/*.log"))) == 1
+    for _ in range(20):
+        for n in range(20):
+            seqno = store.put(b"%d" % n, os.urandom(30_000))
+        states[seqno] = dict(store)
+        store.backup(dest)
+    assert sum(path.stat().st_size for path in dest.glob("log/*.log")) < 20_000_000
+    assert len(list(dest.glob("log/*.log"))) < 60
+    assert shardkv.check(dest).findings == ()
+    for seqno in [*states][::9]:
+        assert shardkv.restore(dest, tmp_path / "at", until=seqno).seqno == seqno
+        assert rows(tmp_path / "at") == states[seqno]
+        shutil.rmtree(tmp_path / "at")
+
+
+def test_damage_to_what_the_log_retains_for_readers_alone_refuses_no_backup(
+    store: shardkv.Store, dest: Path
+) -> None:
+    """No copy needs it: it was read to know the backup by it."""
+    write(store, 50)
+    store.close()
+    with shardkv.open(store.path) as again:
+        assert again.stats().log.oldest_seqno == 1
+        damage = Path(store.path, "log", "00000001.log")
+        damage.write_bytes(damage.read_bytes()[:512] + bytes(damage.stat().st_size - 512))
+        again.backup(dest)
+        assert rows(dest) == dict(again)
 
 
 # -- what is refused
