@@ -17,10 +17,22 @@ typedef struct {
     skv_error *out;
     uint32_t capacity;
     int64_t count;
+    skv_error *lacking; /* NO_MEMORY, once that kept something from being read */
 } findings;
+
+/* What could not be read for want of memory is no finding, and not sound either. */
+static bool lacks(findings *found, const skv_error *what)
+{
+    if (what->code != SKV_NO_MEMORY)
+        return false;
+    *found->lacking = *what;
+    return true;
+}
 
 static void find(findings *found, const skv_error *what)
 {
+    if (lacks(found, what))
+        return;
     if (found->count < found->capacity)
         found->out[found->count] = *what;
     found->count++;
@@ -170,13 +182,17 @@ static void check_fit(const skv_check *check, findings *found)
     skv_still *still = check->still;
     skv_error err = {0};
     uint64_t sum = 0;
-    if (skv_still_read_log(still, &err) != SKV_OK)
-        return; /* that is a finding of the log */
+    if (skv_still_read_log(still, &err) != SKV_OK) {
+        (void)lacks(found, &err);
+        return; /* else that is a finding of the log */
+    }
     for (uint32_t i = 0; i < still->manifest.shards; i++) {
         skv_shard *shard;
         uint64_t applied;
-        if (skv_still_open_shard(still, i, &shard, &err) != SKV_OK)
+        if (skv_still_open_shard(still, i, &shard, &err) != SKV_OK) {
+            (void)lacks(found, &err);
             return; /* likewise */
+        }
         applied = skv_shard_applied(shard);
         sum += applied;
         if (applied > still->tail.last_seqno) {
@@ -196,10 +212,11 @@ static void check_fit(const skv_check *check, findings *found)
 
 int64_t skv_check_part(skv_check *check, uint32_t part, skv_error *out, uint32_t capacity, skv_io *io)
 {
-    findings found = {out, capacity, 0};
+    findings found = {out, capacity, 0, &io->error};
     uint32_t parts = skv_check_parts(check);
     if (part >= parts)
         return skv_fail(&io->error, SKV_INVALID, "part %u: there are %u", part, parts);
+    io->error.code = SKV_OK;
     if (part == PART_MANIFEST)
         check_manifest(check, &found);
     else if (part == PART_LOG)
@@ -208,5 +225,5 @@ int64_t skv_check_part(skv_check *check, uint32_t part, skv_error *out, uint32_t
         check_shard(check, part - PART_SHARDS, &found);
     else
         check_fit(check, &found);
-    return found.count;
+    return io->error.code == SKV_OK ? found.count : io->error.code;
 }

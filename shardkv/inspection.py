@@ -44,7 +44,11 @@ def inspect(path: str, first: int, pages: bool) -> None:
         found = []
         if pages and FIRST_SHARD <= part < check.parts - 1:
             found = structure(path, part - FIRST_SHARD)
-        errors, count = check.part(part)
+        try:
+            errors, count = check.part(part)
+        except Error as error:
+            say(error=told(error))
+            return
         found += [told(error) for error in errors]
         say(end=part, findings=found, more=count - len(errors))
     check.close()

@@ -46,7 +46,8 @@ void skv_copy_free(skv_copy *copy);
 skv_check *skv_check_open(const skv_lmdb *lmdb, const char *path, skv_io *io);
 /* Its parts: the manifest, the log, one for each shard, and how these fit together. */
 uint32_t skv_check_parts(const skv_check *check);
-/* Check one part: fill at most capacity findings, return how many there are. Any order; CORRUPT etc. are findings, too. */
+/* Check one part: fill at most capacity findings, return how many there are. Any order; CORRUPT etc. are findings, too.
+ * NO_MEMORY: not all of it could be read. */
 int64_t skv_check_part(skv_check *check, uint32_t part, skv_error *out, uint32_t capacity, skv_io *io);
 void skv_check_free(skv_check *check);
 

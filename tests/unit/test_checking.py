@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 
 import shardkv
+from shardkv import checking, inspection
 
 SMALL: dict[str, Any] = {
     "shards": 2,
@@ -219,3 +221,30 @@ def test_a_check_imports_nothing_from_where_the_program_runs(
     (tmp_path / "json.py").write_text("raise SystemExit('not this one')")
     monkeypatch.chdir(tmp_path)
     assert shardkv.check(tmp_path / "store").ok
+
+
+class Cramped:
+    """A check whose first part needs more memory than there is."""
+
+    parts = 3
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+
+    def part(self, number: int) -> None:
+        raise shardkv.OutOfMemoryError("out of memory")
+
+
+def test_memory_that_runs_out_ends_the_check_and_is_no_finding(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It was one, and a repair would have acted upon it."""
+    monkeypatch.setattr(inspection, "Check", Cramped)
+    inspection.inspect("store", 0, pages=False)
+    run = checking.Inspection("store", False, None)
+    *said, last = map(json.loads, capsys.readouterr().out.splitlines())
+    for line in said:
+        run._hear(line)
+    with pytest.raises(shardkv.OutOfMemoryError):
+        run._hear(last)
+    assert not run.findings
