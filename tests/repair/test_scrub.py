@@ -254,6 +254,19 @@ def test_what_the_log_lets_go_meanwhile_is_passed_over(
     assert 1 <= tally.records <= 6
 
 
+def test_records_in_the_wrong_order_are_found(place: Path) -> None:
+    """Each is sound, and so is their sum; but a search does not find them."""
+    with shardkv.open(place / "store", shards=1) as store:
+        store.put_many({b"key %d" % n: b"v" for n in range(9)})
+    file = place / "store/shards/0000/data.mdb"
+    image = bytearray(file.read_bytes())
+    for at in range(8192, len(image), 4096):
+        if b"key 5" in image[at : at + 4096]:
+            image[at + 18 : at + 22] = image[at + 20 : at + 22] + image[at + 18 : at + 20]
+    file.write_bytes(image)
+    assert any("wrong place" in found.text for found in scrub_shards(place / "store").findings)
+
+
 def test_nobody_goes_on_for_a_parent_that_is_gone(family: Family, place: Path) -> None:
     (path,) = family.copies("b", place / "copies")
     with contextlib.closing(Scrub(str(path))) as work, pytest.raises(SystemExit):

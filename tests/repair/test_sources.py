@@ -117,6 +117,7 @@ def test_the_new_store_goes_on_with_numbers_and_time_and_knows_older_shards(
         now = store._engine.clock_ms()
     seqno, losses = stores.mend([older, path], place / "mended")
     assert losses == []
+    assert not (place / "mended/COPYING").exists(), "else it would be no store without a manifest"
     shutil.copytree(place / "mended", place / "other")
     with shardkv.open(place / "mended") as store:
         assert store.put(b"next", b"one") == seqno + 1
