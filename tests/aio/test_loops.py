@@ -107,6 +107,7 @@ def test_a_store_that_others_have_open_stays_open_for_them(run: Run[Any], path: 
             with pytest.raises(shardkv.ClosedError):
                 await store.put(b"a", b"b")
             assert len(other) == 100
+            await asyncio.sleep(0)  # the line of the closed store ends
             before = eventfds()
             async with shardkv.aio.open(path) as store:
                 await store.put(b"a", b"b")
