@@ -188,17 +188,17 @@ static void check_fit(const skv_check *check, findings *found)
     }
     for (uint32_t i = 0; i < still->manifest.shards; i++) {
         skv_shard *shard;
-        uint64_t applied;
+        uint64_t newest;
         if (skv_still_open_shard(still, i, &shard, &err) != SKV_OK) {
             (void)lacks(found, &err);
             return; /* likewise */
         }
-        applied = skv_shard_applied(shard);
-        sum += applied;
-        if (applied > still->tail.last_seqno) {
-            (void)skv_fail_at(&err, SKV_CORRUPT, skv_shard_name(shard), 0, applied,
-                              "the shard has applied seqno %llu, but the log ends at %llu: the end of the log is lost",
-                              (unsigned long long)applied, (unsigned long long)still->tail.last_seqno);
+        newest = skv_shard_newest(shard);
+        sum += skv_shard_applied(shard);
+        if (newest > still->tail.last_seqno) {
+            (void)skv_fail_at(&err, SKV_CORRUPT, skv_shard_name(shard), 0, newest,
+                              "the shard holds seqno %llu, but the log ends at %llu: the end of the log is lost",
+                              (unsigned long long)newest, (unsigned long long)still->tail.last_seqno);
             find(found, &err);
         }
         skv_shard_free(shard);

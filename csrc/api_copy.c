@@ -102,7 +102,7 @@ static skv_code choose_cut(skv_copy *copy, uint64_t until, uint64_t applied, skv
                         (unsigned long long)until, copy->still->path, (unsigned long long)range.least,
                         (unsigned long long)tail->last_seqno);
     if (range.cut < applied)
-        return skv_fail_at(err, SKV_CORRUPT, "log", 0, applied, "a shard has applied seqno %llu, but the log ends at %llu",
+        return skv_fail_at(err, SKV_CORRUPT, "log", 0, applied, "a shard holds seqno %llu, but the log ends at %llu",
                            (unsigned long long)applied, (unsigned long long)range.cut);
     return SKV_OK;
 }
@@ -128,7 +128,7 @@ static skv_code measure(skv_copy *copy, uint64_t *applied, skv_error *err)
             return code;
         copy->shard_bytes += skv_shard_measure(shard).file_bytes;
         sum += skv_shard_applied(shard);
-        *applied = skv_shard_applied(shard) > *applied ? skv_shard_applied(shard) : *applied;
+        *applied = skv_shard_newest(shard) > *applied ? skv_shard_newest(shard) : *applied;
         skv_shard_free(shard);
     }
     if (sum < still->tail.applied_sum)

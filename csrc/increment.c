@@ -29,11 +29,11 @@ static skv_code newest_applied(const skv_still *base, uint64_t *out, skv_error *
         code = skv_still_open_shard(base, i, &shard, err);
         if (code != SKV_OK)
             break;
-        *out = skv_shard_applied(shard) > *out ? skv_shard_applied(shard) : *out;
+        *out = skv_shard_newest(shard) > *out ? skv_shard_newest(shard) : *out;
         skv_shard_free(shard);
     }
     if (code == SKV_OK && *out > base->tail.last_seqno)
-        code = skv_fail_at(err, SKV_CORRUPT, "log", 0, *out, "a shard has applied seqno %llu, but the log ends at %llu",
+        code = skv_fail_at(err, SKV_CORRUPT, "log", 0, *out, "a shard holds seqno %llu, but the log ends at %llu",
                            (unsigned long long)*out, (unsigned long long)base->tail.last_seqno);
     return code;
 }

@@ -217,7 +217,7 @@ skv_code skv_log_scan(skv_log *log, uint64_t proof_seqno, const skv_log_visitor 
     }
     if (at.proven >= at.next_seqno)
         return skv_fail_at(err, SKV_CORRUPT, "log", 0, at.next_seqno,
-                           "a shard has applied seqno %llu, but the log ends at %llu", (unsigned long long)at.proven,
+                           "a shard holds seqno %llu, but the log ends at %llu", (unsigned long long)at.proven,
                            (unsigned long long)at.next_seqno - 1);
     *out = (skv_log_found_tail){0};
     if (log->active)

@@ -36,12 +36,13 @@ typedef struct {
     uint64_t replayed;
 } replaying;
 
-static uint64_t newest_applied(const skv_parts *parts)
+/* What a shard holds was durable in the log before. */
+static uint64_t newest_in_shards(const skv_parts *parts)
 {
     uint64_t newest = 0;
     for (uint32_t i = 0; i < parts->lane_count; i++) {
-        uint64_t applied = skv_shard_applied(parts->lanes[i].shard);
-        newest = applied > newest ? applied : newest;
+        uint64_t here = skv_shard_newest(parts->lanes[i].shard);
+        newest = here > newest ? here : newest;
     }
     return newest;
 }
@@ -202,7 +203,7 @@ static skv_code replay_log(replaying *replay, skv_error *err)
     skv_parts *parts = replay->parts;
     skv_log_found_tail tail;
     const skv_log_visitor visitor = {prepare_lanes, index_record, replay};
-    skv_code code = skv_log_scan(parts->log, newest_applied(parts), &visitor, &tail, err);
+    skv_code code = skv_log_scan(parts->log, newest_in_shards(parts), &visitor, &tail, err);
     if (code == SKV_OK)
         code = refuse_older_shards(parts, tail.applied_sum, err);
     if (code == SKV_OK && !tail.closed)

@@ -53,6 +53,10 @@ static skv_code stand_in_shard(const skv_scan_range *range, skv_scan_source *sou
                                source->passed, err);
     if (moved != SKV_OK)
         return moved == SKV_NOT_FOUND ? SKV_OK : moved;
+    if (source->record.seqno > range->snapshot->seqno) /* what a shard shows was in the log before its transaction began */
+        return skv_fail_at(err, SKV_CORRUPT, skv_shard_name(shard_of(range, source)), 0, source->record.seqno,
+                           "the shard holds a record with seqno %llu, but the log ends at %llu",
+                           (unsigned long long)source->record.seqno, (unsigned long long)range->snapshot->seqno);
     if (range->proving) {
         source->passed.digest += skv_record_digest(&source->record);
         source->passed.count++;

@@ -45,6 +45,7 @@ void skv_shard_encode_meta(const skv_shard *shard, const skv_shard_meta *meta, u
     skv_store64(out + SKV_SHARD_META_RESERVED_DIGEST, meta->reserved.digest);
     skv_store64(out + SKV_SHARD_META_RESERVED_COUNT, meta->reserved.count);
     skv_store64(out + SKV_SHARD_META_EXPIRING_COUNT, meta->expiring);
+    skv_store64(out + SKV_SHARD_META_NEWEST_SEQNO, meta->newest_seqno);
     skv_store64(out + SKV_SHARD_META_CHECKSUM,
                 skv_hash64(out + SKV_SHARD_META_STORE_ID, SKV_SHARD_META_BYTES - SKV_SHARD_META_STORE_ID, 0));
 }
@@ -66,6 +67,7 @@ static skv_code decode_meta(const skv_shard *shard, skv_slice stored, skv_shard_
     out->reserved = (skv_shard_sum){skv_load64(at + SKV_SHARD_META_RESERVED_DIGEST),
                                     skv_load64(at + SKV_SHARD_META_RESERVED_COUNT)};
     out->expiring = skv_load64(at + SKV_SHARD_META_EXPIRING_COUNT);
+    out->newest_seqno = skv_load64(at + SKV_SHARD_META_NEWEST_SEQNO);
     return SKV_OK;
 }
 
@@ -320,6 +322,12 @@ skv_code skv_shard_reserve(skv_shard *shard, uint64_t pages, skv_error *err)
 uint64_t skv_shard_applied(const skv_shard *shard)
 {
     return atomic_load(&shard->applied_seqno);
+}
+
+uint64_t skv_shard_newest(const skv_shard *shard)
+{
+    uint64_t applied = skv_shard_applied(shard);
+    return shard->meta.newest_seqno > applied ? shard->meta.newest_seqno : applied;
 }
 
 uint64_t skv_shard_public_records(const skv_shard *shard)

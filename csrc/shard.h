@@ -105,6 +105,9 @@ skv_code skv_shard_walk(skv_shard *shard, skv_shard_visit visit, void *context, 
 /* -- looking -- */
 
 uint64_t skv_shard_applied(const skv_shard *shard);
+/* Nothing that was ever put in or taken out is newer: a flush that was cut short has put in more than is applied. While nobody
+ * flushes. */
+uint64_t skv_shard_newest(const skv_shard *shard);
 /* Committed keys that are not reserved; committed records with an expiry. */
 uint64_t skv_shard_public_records(const skv_shard *shard);
 uint64_t skv_shard_expiring(const skv_shard *shard);

@@ -114,6 +114,8 @@ static skv_code apply_in_turn(skv_shard *shard, const skv_record *record, skv_er
 
 skv_code skv_shard_apply(skv_shard *shard, const skv_record *record, skv_error *err)
 {
+    if (record->seqno > shard->pending.newest_seqno)
+        shard->pending.newest_seqno = record->seqno;
     if (shard->old.txn)
         return apply_in_turn(shard, record, err);
     return skv_record_deletes(record) ? apply_delete(shard, record, err) : apply_put(shard, record, err);

@@ -19,6 +19,7 @@ struct skv_shard_txn {
 
 typedef struct {
     uint64_t applied_seqno;
+    uint64_t newest_seqno; /* of what was ever put in or taken out */
     skv_shard_sum all;
     skv_shard_sum reserved; /* of reserved keys */
     uint64_t expiring;      /* records with an expiry */
