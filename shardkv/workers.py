@@ -42,9 +42,7 @@ class Workers:
 
     def join(self) -> None:
         """Wait until all loops returned; the engine was told to stop before. A Ctrl-C is raised after that."""
-        with (
-            contextlib.ExitStack() as each
-        ):  # the next is waited for whatever came at the one before
+        with contextlib.ExitStack() as each:  # each one, whatever came at another
             for thread, runs in self._begun:
                 each.callback(outlast, thread, runs)
 
