@@ -9,6 +9,7 @@ import random
 import pytest
 from hypothesis import settings
 
+CAMPAIGN_S = 4 * 3600  # beside everything else that a machine may do
 SEED = os.environ.get("SHARDKV_TEST_SEED") or str(random.SystemRandom().getrandbits(32))
 
 settings.register_profile("shardkv", deadline=None, print_blob=True)
@@ -25,3 +26,10 @@ def pytest_report_header() -> list[str]:
 def rng(request: pytest.FixtureRequest) -> random.Random:
     """Return random numbers that the printed seed and the test's name decide."""
     return random.Random(f"{SEED} {request.node.nodeid}")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give campaigns their time; a limit that a test names itself comes first."""
+    for item in items:
+        if item.get_closest_marker("slow"):
+            item.add_marker(pytest.mark.timeout(CAMPAIGN_S))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import signal
 import time
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -147,15 +148,22 @@ def test_kills_leave_transactions_whole_and_in_one_order(scratch: Path, rng: ran
 
 @pytest.mark.slow
 def test_kills_in_many_lives_leave_one_order(scratch: Path, rng: random.Random, shim: Path) -> None:
+    seen: Counter[str] = Counter()
     for number in range(scaled(20)):
         where = scratch / str(number)
         where.mkdir()
         lives = Lives(where, rng)
         for _ in range(12):
             with Child(shim, module="history.child") as child:
+                before = lives.kills
                 if rng.random() < 0.5:
+                    how = "at a line"
                     lives.live(child, at_line(rng.randrange(1, 4_400)))
                 else:
-                    fault = Fault(rng.choice(KINDS), rng.randrange(1, 600))
+                    how = rng.choice(KINDS)
+                    fault = Fault(how, rng.randrange(1, 600))
                     lives.live(child, by_itself, shim=settings(lives.root, fault))
+                seen[how if lives.kills > before else "to its end"] += 1
         lives.judge()
+    print(dict(seen))
+    assert seen.keys() >= {*KINDS, "at a line"}

@@ -9,12 +9,15 @@ from __future__ import annotations
 import contextlib
 import random
 import shutil
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
 from peers.families import Away
 
 import shardkv
+from shardkv._native import look_at_lineage
+from shardkv.lineage import unpacked
 from shardkv.options import Ack
 
 Chain = frozenset[bytes]
@@ -42,6 +45,7 @@ class Schedule:
         self.forced = False
         self.count = 0
         self.diary: list[str] = []
+        self.seen: Counter[str] = Counter()  # how it went, to be told
         with shardkv.open(self.paths[0], shards=1, peers=self.paths[1:], ack="all") as store:
             self._write(store, "all")
 
@@ -56,6 +60,7 @@ class Schedule:
                     doing()
                 except REFUSALS as error:
                     self.diary.append(f"  {type(error).__name__}: {error}")
+                    self.seen[f"{doing.__name__}: {type(error).__name__}"] += 1
             self.verify()
         finally:
             for store in self.stores.values():
@@ -65,7 +70,7 @@ class Schedule:
 
     def open(self) -> None:
         """Open a directory that is not open, while some others may be away."""
-        path = self._any([p for p in self.paths if p not in self.stores])
+        path = self._likely([p for p in self.paths if p not in self.stores])
         if path is None:
             return
         ack = self.random.choice(["disk", "quorum", "all"])
@@ -75,7 +80,9 @@ class Schedule:
             self.stores[path] = store
             base = frozenset(store)
             assert base in self.chains, f"{path.name} holds {sorted(base)}, which nobody wrote"
+            self.seen["opened with others away" if away else "opened"] += 1
             if ack != "disk" and not self.forced:
+                self.seen["opened with what a quorum has"] += 1
                 assert base >= self.acked, f"{path.name} lacks {sorted(self.acked - base)}"
             if away:
                 for _ in range(self.random.randrange(3)):
@@ -96,28 +103,40 @@ class Schedule:
             self._close(path)
 
     def promote(self) -> None:
-        """Promote any directory with any others."""
-        path, *others = self.random.sample(self.paths, self.random.randrange(1, 4))
+        """Promote any directory with any others, often without the one that was the primary."""
+        self._mostly_close()
+        gone = self._likely(self.paths) if self.random.random() < 0.5 else None
+        there = [p for p in self.paths if p != gone]
+        path, *others = self.random.sample(there, self.random.randint(1, len(there)))
         force = self.random.random() < 0.3
         self.diary.append(f"promote {path.name} {[p.name for p in others]} force={force}")
         done = shardkv.promote(path, *others, force=force)
         self.diary.append(f"  {done}")
+        self.seen["promoted by force" if force else "promoted"] += 1
         self.forced = self.forced or force
+        if not self.forced:
+            assert self._peek(path) >= self.acked, f"{path.name} lacks what a quorum acked"
 
     def rejoin(self) -> None:
         """Make any directory a peer of any other."""
-        path, primary = self.random.sample(self.paths, 2)
+        self._mostly_close()
+        primary = self._likely(self.paths)
+        path = self._likely([p for p in self.paths if p != primary])
+        assert path
+        assert primary
         self.diary.append(f"rejoin {path.name} to {primary.name}")
         self.count += 1
         export = self.root / f"export{self.count}"
         before = None if self.stores else self._peek(path)
         done = shardkv.rejoin(path, export, primary=primary, partial=self.random.random() < 0.5)
         self.diary.append(f"  {done}")
+        self.seen["rejoined, exported" if done.export else "rejoined"] += 1
         if done.export is not None:
             got = {record.key for record in shardkv.read_export(export)}
             assert len(got) == done.records
             self.exported |= got
             if before is not None:
+                self.seen["export compared"] += 1
                 assert len(before - got) == done.common_seqno
                 assert before - got in self.chains
 
@@ -129,6 +148,7 @@ class Schedule:
             if (peer := self._any(lacking)) is not None:
                 self.diary.append(f"add {peer.name} to {path.name}")
                 self.stores[path].peers.add(peer)
+                self.seen["added"] += 1
 
     # -- what must hold
 
@@ -149,8 +169,15 @@ class Schedule:
         self.durable.add(key)
         self.diary.append(f"put {key.decode()} {ack} through {Path(store.path).name}")
         store.put(key, b"", ack=ack)
+        self.seen["acked at " + ack] += 1
         if ack != "disk":
             self.acked.add(key)
+
+    def _mostly_close(self) -> None:
+        """Close all, since nothing can be done to directories that are in use but refuse it; not always."""
+        if self.random.random() < 0.8:
+            for path in list(self.stores):
+                self._close(path)
 
     def _close(self, path: Path) -> None:
         self.diary.append(f"close {path.name}")
@@ -163,7 +190,9 @@ class Schedule:
             shutil.copytree(path, copy)
             with shardkv.open(copy, readonly=True, create=False) as store:
                 return frozenset(store)
-        except (shardkv.FormatError, shardkv.InvalidError):
+        except (shardkv.FormatError, shardkv.InvalidError) as error:
+            if "not finished" not in str(error) and "no store" not in str(error):
+                raise
             return frozenset()
         finally:
             shutil.rmtree(copy, ignore_errors=True)
@@ -176,6 +205,12 @@ class Schedule:
         stack = contextlib.ExitStack()
         stack.enter_context(Away(*gone))
         return _With(stack, [p.name for p in gone])
+
+    def _likely(self, paths: list[Path]) -> Path | None:
+        """Choose one, mostly one that takes itself for a primary."""
+        found = [(path, unpacked(look_at_lineage(str(path)) or b"")) for path in paths]
+        primaries = [path for path, one in found if one and one.role == "primary"]
+        return self._any(primaries if primaries and self.random.random() < 0.8 else paths)
 
     def _any(self, paths: list[Path]) -> Path | None:
         return self.random.choice(paths) if paths else None

@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -88,6 +89,7 @@ def test_a_promotion_that_was_killed_is_done_by_the_next(
     with Away(b, c):
         put(a, "only")
     keep(saved, a, b, c)
+    seen: Counter[str] = Counter()
     n = 1 - stride
     dead = True
     while dead:
@@ -96,6 +98,7 @@ def test_a_promotion_that_was_killed_is_done_by_the_next(
         dead = killed(n, f"shardkv.promote({str(b)!r}, {str(a)!r}, {str(c)!r})")
         roles = [lineage(path).role for path in (a, b, c)]
         assert roles.count("primary") <= 1
+        seen[" ".join(roles)] += 1
         if lineage(b).role == "peer":
             shardkv.promote(b, *(path for path in (a, c)))
         assert [lineage(path).role for path in (a, b, c)] == ["peer", "primary", "peer"]
@@ -104,7 +107,8 @@ def test_a_promotion_that_was_killed_is_done_by_the_next(
         put(b, "new", ack="all")
         assert contents(a) == contents(b) == contents(c)
         assert {b"only", b"new"} <= set(contents(b))
-    assert n > 10
+    print(f"{n} steps: {dict(seen)}")
+    assert seen.keys() == {"primary peer peer", "peer peer peer", "peer primary peer"}
 
 
 @pytest.mark.parametrize("stride", STRIDES)
@@ -119,6 +123,7 @@ def test_a_rejoin_that_was_killed_is_done_by_the_next(
     with Away(a):
         shardkv.promote(b, c)
     keep(saved, a, b, c)
+    seen: Counter[str] = Counter()
     n = 1 - stride
     dead = True
     while dead:
@@ -127,7 +132,9 @@ def test_a_rejoin_that_was_killed_is_done_by_the_next(
         export.unlink(missing_ok=True)
         doing = f"shardkv.rejoin({str(a)!r}, {str(export)!r}, primary={str(b)!r})"
         dead = killed(n, doing)
-        if shardkv.places.holds_store(str(a)):
+        there = shardkv.places.holds_store(str(a))
+        seen["store" * there + " export" * export.exists()] += 1
+        if there:
             if dead:
                 assert set(contents(a)) >= {b"one", b"two"}
             done = shardkv.rejoin(a, export, primary=b)
@@ -137,4 +144,5 @@ def test_a_rejoin_that_was_killed_is_done_by_the_next(
             store.peers.add(a)
             store.put(b"new", b"1", ack="all")
         assert contents(a) == contents(b) == contents(c)
-    assert n > 20
+    print(f"{n} steps: {dict(seen)}")
+    assert seen.keys() == {"store", "store export", " export"}

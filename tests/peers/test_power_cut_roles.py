@@ -202,11 +202,13 @@ def rejoin_request(case: Case) -> dict[str, object]:
     return {"do": "rejoin", **where, "options": {"segment_bytes": ()}}
 
 
+PROMOTED = {"promoted before", "promoted again", "the old one goes on"}
+# What is done, how a state is judged, and what the states come to.
 KINDS = {
-    "promoting": (promoting, check_promoting),
-    "promoting beside the old one": (partial(promoting, with_old=True), check_promoting),
-    "rejoining": (rejoining, check_rejoining),
-    "going on": (going_on, check_going_on),
+    "promoting": (promoting, check_promoting, PROMOTED),
+    "promoting beside the old one": (partial(promoting, with_old=True), check_promoting, PROMOTED),
+    "rejoining": (rejoining, check_rejoining, {"rejoined before", "rejoined again"}),
+    "going on": (going_on, check_going_on, {"was a primary", "was a peer"}),
 }
 
 
@@ -214,7 +216,7 @@ def campaign(
     where: Path, shim: Path, openers: Children, kind: str, seed: int, states: int
 ) -> Counter[str]:
     coins = random.Random(seed)
-    make, check = KINDS[kind]
+    make, check, _ = KINDS[kind]
     case, recording = make(Disks(where, shim, openers, seed), coins)
     seen: Counter[str] = Counter()
     events = len(recording.events)
@@ -237,7 +239,6 @@ def test_a_cut_of_any_disk_loses_nothing_and_merges_nothing(
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(3600)
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_cut_of_any_disk_at_any_moment_loses_nothing_and_merges_nothing(
     shim: Path, scratch: Path, openers: Children, rng: random.Random, kind: str
@@ -247,5 +248,5 @@ def test_a_cut_of_any_disk_at_any_moment_loses_nothing_and_merges_nothing(
         where = scratch / str(number)
         seen += campaign(where, shim, openers, kind, rng.getrandbits(32), scaled(250))
         shutil.rmtree(where)
-    print(f"{kind}: {seen.total()} crash states")
-    assert len(seen) > 1
+    print(f"{kind}: {seen.total()} crash states: {dict(seen)}")
+    assert seen.keys() == KINDS[kind][2]

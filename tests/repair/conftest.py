@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+import shardkv
+
 from . import stores
 
 
@@ -32,6 +34,14 @@ class Family:
         for name, path in zip(names, made, strict=True):
             shutil.copytree(self.templates / name, path)
         return made
+
+    def needs_others(self, source: Path, dest: Path) -> bool:
+        """Say whether a copy alone is not enough for a repair."""
+        try:
+            _, losses = stores.mend([source], dest)
+        except shardkv.Error:
+            return True
+        return bool(losses) or stores.state(dest) != self.state
 
     def judge(self, sources: list[Path], dest: Path, label: str) -> None:
         """Mend, and find everything, and all of it right."""
