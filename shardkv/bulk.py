@@ -9,7 +9,7 @@ from operator import itemgetter
 from typing import TypeVar
 
 from shardkv import _native
-from shardkv._native import Engine, pack
+from shardkv._native import Engine, after, pack
 
 CHUNK_ITEMS = 8192
 CHUNK_BYTES = 4 << 20
@@ -29,8 +29,11 @@ def put_many(engine: Engine, items: Pairs, level: int, timeout: float, ttl_ms: i
     if not full:
         return _put_chunk(engine, chunk, level, timeout, ttl_ms)
     later = _native.MEMORY if level == _native.MEMORY else _native.LATER
+    done = 0
     while chunk:
-        seqno = _put_chunk(engine, chunk, later, timeout, ttl_ms)
+        with after(done):
+            seqno = _put_chunk(engine, chunk, later, timeout, ttl_ms)
+        done += len(chunk)
         chunk, _ = next_chunk(pairs, CHUNK_ITEMS, CHUNK_BYTES)
     if level != _native.MEMORY:
         engine.reach(seqno, level, timeout)
@@ -47,7 +50,7 @@ def next_chunk(pairs: Iterator[T], items_max: int, bytes_max: int) -> tuple[list
             return chunk, False
         chunk += piece
         with contextlib.suppress(
-            TypeError, LookupError
+            TypeError, LookupError, ValueError
         ):  # what is no pair is told when it is packed
             held += sum(map(len, map(itemgetter(1), piece)))  # type: ignore[arg-type]
     return chunk, True
@@ -59,13 +62,17 @@ def _put_chunk(engine: Engine, chunk: Chunk, level: int, timeout: float, ttl_ms:
     blob = pack(chunk)
     if len(blob) <= CHUNK_BYTES or len(chunk) == 1:
         return engine.apply(blob, level, timeout, ttl_ms, puts_only=True)
-    _put_chunk(engine, chunk[: len(chunk) // 2], level, timeout, ttl_ms)
-    return _put_chunk(engine, chunk[len(chunk) // 2 :], level, timeout, ttl_ms)
+    half = len(chunk) // 2
+    _put_chunk(engine, chunk[:half], level, timeout, ttl_ms)
+    with after(half):
+        return _put_chunk(engine, chunk[half:], level, timeout, ttl_ms)
 
 
 def delete_many(engine: Engine, keys: Iterable[bytes], level: int, timeout: float) -> int:
     """Delete keys in chunks; return how many were there."""
-    todo, deleted = iter(keys), 0
+    todo, done, deleted = iter(keys), 0, 0
     while chunk := list(islice(todo, CHUNK_ITEMS)):
-        deleted += engine.delete_many(pack(chunk), level, timeout)
+        with after(done):
+            deleted += engine.delete_many(pack(chunk), level, timeout)
+        done += len(chunk)
     return deleted

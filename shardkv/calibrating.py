@@ -30,7 +30,7 @@ FREE_BYTES = 1 << 30
 SEED = 5
 
 
-class NoRoom(Exception):
+class NoRoom(OSError):
     """The scratch directory's disk is too full to calibrate on."""
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import io
 import json
 import sys
 from collections.abc import Callable, Iterator
@@ -26,6 +27,8 @@ dest_argument = click.argument("dest", type=click.Path())
 @click.version_option(shardkv.__version__)
 def tools() -> None:
     """Look after a store. Exit code 0: good; 1: damage was found; 2: it could not be done."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="surrogateescape")  # a path may be no text
 
 
 def telling(command: Callable[..., None]) -> Callable[..., None]:

@@ -28,6 +28,8 @@ TUPLE_CODE: Final = 1
 # A tuple is packed as an array that begins with this; the bytes say whether a value has any.
 TUPLE_MARK: Final = msgpack.ExtType(TUPLE_CODE, b"")
 DEPTH_MAX: Final = 512
+# What packers raise for a value that they do not take.
+REFUSALS: Final = (TypeError, ValueError, OverflowError, RecursionError, BufferError)
 TUPLE_BYTES: Final[bytes] = msgpack.packb(TUPLE_MARK)
 
 
@@ -72,7 +74,7 @@ class MsgpackCodec:
         """Return MessagePack."""
         try:
             return self._pack(value)
-        except (TypeError, ValueError, OverflowError):
+        except REFUSALS:
             raise blame(value, "msgpack", self._pack) from None
 
     def _pack(self, value: Any) -> bytes:
@@ -112,7 +114,7 @@ class JsonCodec:
         """Return JSON that gives back an equal value."""
         try:
             return self._dump(value)
-        except (TypeError, ValueError, RecursionError):
+        except REFUSALS:
             raise blame(value, "json", self._dump) from None
 
     def _dump(self, value: Any) -> bytes:
@@ -212,7 +214,7 @@ def _part_to_blame(path: str, whole: Any, encode: Callable[[Any], bytes]) -> tup
     for found in parts:
         try:
             encode(found[1])
-        except (TypeError, ValueError, OverflowError, RecursionError):
+        except REFUSALS:
             return found
     return None
 

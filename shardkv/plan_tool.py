@@ -12,9 +12,8 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-import shardkv
-from shardkv.calibrating import NoRoom, calibrate
-from shardkv.cli import NOT_DONE, as_json, say_json
+from shardkv.calibrating import calibrate
+from shardkv.cli import as_json, say_json, telling
 from shardkv.planning import (
     ASSUMPTIONS,
     GROWTHS,
@@ -56,6 +55,7 @@ def _finite_ms(_: click.Context, option: click.Parameter, value: float | None) -
     help="On the disk that the store will use; a scratch directory is made there and removed.",
 )
 @as_json
+@telling
 def plan(
     rate: int,
     value_bytes: int,
@@ -65,11 +65,7 @@ def plan(
     as_json: bool,
 ) -> None:
     """Calibrate for a few seconds; say whether this machine holds a rate, and what it takes."""
-    try:
-        found = calibrate(directory, key_bytes, value_bytes)
-    except (NoRoom, shardkv.Error, OSError) as error:
-        click.echo(f"{type(error).__name__}: {error}", err=True)
-        sys.exit(NOT_DONE)
+    found = calibrate(directory, key_bytes, value_bytes)
     model = Model(found, key_bytes, value_bytes)
     within = None if latency is None else latency / 1e3
     told = obstacles(model, rate, within)

@@ -29,7 +29,7 @@ from shardkv._native.codes import (
     error_from,
 )
 from shardkv._native.copying import Copy
-from shardkv._native.crossing import Workspace, as_bytes, pack
+from shardkv._native.crossing import Workspace, after, as_bytes, pack
 from shardkv._native.following import Following, close_feed
 from shardkv._native.lmdb import find_lmdb_module, lmdb_version, load_lmdb
 from shardkv._native.looking import (
@@ -99,6 +99,7 @@ __all__ = [
     "Wait",
     "Waits",
     "Workspace",
+    "after",
     "as_bytes",
     "close_feed",
     "close_snapshot",

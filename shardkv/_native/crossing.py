@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import functools
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, Final
 
 import msgpack
 
@@ -14,6 +14,10 @@ from shardkv._core import ffi, lib
 
 WORKSPACE_BYTES = 64 << 10
 WORKSPACE_BYTES_KEPT = 1 << 20
+# What the packer raises for what is no bytes-like object.
+REFUSALS: Final = (TypeError, ValueError, OverflowError, BufferError)
+
+_packed: Final[Callable[[object], bytes]] = msgpack.packb
 
 
 def as_bytes(value: object, what: str) -> bytes:
@@ -31,22 +35,34 @@ def as_bytes(value: object, what: str) -> bytes:
     return bytes(value)
 
 
-def pack(items: object) -> bytes:
+def pack(items: Iterable[object]) -> bytes:
     """Encode a batch or a list of keys for one crossing.
 
-    Raises: TypeError when something in it is no bytes-like object.
+    Raises: WrongTypeError, `offset` is the number of the item, when something in it is no bytes-like object.
     """
     try:
-        blob: bytes = msgpack.packb(items)
-    except BufferError as error:
-        raise TypeError(
-            f"a memoryview that is not contiguous; copy it with bytes(): {error}"
-        ) from error
-    except (OverflowError, ValueError) as error:
-        raise TypeError(
-            f"something that is not bytes stands where bytes belong: {error}"
-        ) from error
-    return blob
+        return _packed(items)
+    except REFUSALS:
+        for number, item in enumerate(items):
+            try:
+                _packed(item)
+            except REFUSALS as error:
+                what = "; copy a memoryview with bytes()" if type(error) is BufferError else ""
+                raise errors.WrongTypeError(
+                    f"item {number}: {error}{what}", offset=number
+                ) from None
+        raise
+
+
+@contextlib.contextmanager
+def after(count: int) -> Iterator[None]:
+    """Let an error that names an item of a chunk count those before the chunk, too."""
+    try:
+        yield
+    except errors.WrongTypeError as error:
+        error.offset += count
+        error.args = (f"item {error.offset}:{error.args[0].partition(':')[2]}",)
+        raise
 
 
 def owned(pointer: Any, free: Callable[[Any], None], *kept: Any) -> Any:

@@ -28,7 +28,10 @@ class Batch(batch.Batch):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        await self._line.write(super().__exit__, kind, error, trace)
+        if kind is None and self:
+            await self._line.write(super().__exit__, None, None, None)
+        else:  # nothing is written: what the block raised waits for no room
+            super().__exit__(kind, error, trace)
 
     def __enter__(self) -> NoReturn:
         raise TypeError("a batch of shardkv.aio wants `async with`")

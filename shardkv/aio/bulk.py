@@ -8,7 +8,7 @@ from itertools import islice
 from typing import Any, TypeVar
 
 from shardkv import _native
-from shardkv._native import NO_SNAPSHOT, pack
+from shardkv._native import NO_SNAPSHOT, after, pack
 from shardkv.aio.line import Line
 from shardkv.aio.scan import Limits, rows
 from shardkv.bulk import next_chunk
@@ -32,17 +32,19 @@ async def put_many(
     """Store pairs in chunks; wait for the ack once, at the end. Returns the last seqno."""
     later = _native.MEMORY if level == _native.MEMORY else _native.LATER
     seqno: int = engine.last_seqno()
-    left, more = iter(pairs), True
+    left, more, done = iter(pairs), True, 0
     while more:
         chunk, more = next_chunk(left, CHUNK_ITEMS, CHUNK_BYTES)
         todo = [chunk] if chunk else []
         while todo:
             part = todo.pop()
-            blob = pack(part)
-            if len(blob) > CHUNK_BYTES and len(part) > 1:
-                todo += [part[len(part) // 2 :], part[: len(part) // 2]]
-                continue
-            seqno = await line.write(engine.apply, blob, later, 0, ttl_ms, puts_only=True)
+            with after(done):
+                blob = pack(part)
+                if len(blob) > CHUNK_BYTES and len(part) > 1:
+                    todo += [part[len(part) // 2 :], part[: len(part) // 2]]
+                    continue
+                seqno = await line.write(engine.apply, blob, later, 0, ttl_ms, puts_only=True)
+            done += len(part)
             await asyncio.sleep(0)
     if level != _native.MEMORY:
         await line.acked(seqno, level)
@@ -51,9 +53,11 @@ async def put_many(
 
 async def delete_many(line: Line, engine: Any, keys: Iterable[bytes], level: int) -> int:
     """Delete keys in chunks; return how many were there."""
-    tally = [0]
+    tally, done = [0], 0
     for chunk in _chunks(keys):
-        await line.write(engine.delete_some, pack(chunk), level, tally)
+        with after(done):
+            await line.write(engine.delete_some, pack(chunk), level, tally)
+        done += len(chunk)
         await asyncio.sleep(0)
     return tally[0]
 

@@ -93,6 +93,35 @@ def test_a_task_cancelled_or_refused_while_it_waits_for_room_has_written_nothing
     assert len(stored(path)) == 101
 
 
+def test_a_batch_that_is_dropped_waits_for_no_room(run: Run[Any], path: Path) -> None:
+    """What its block raised came when there was room; or OverloadedError, or ClosedError, came in its place."""
+
+    async def drop(batch: shardkv.aio.Batch) -> None:
+        async with batch:
+            batch.put(b"never", b"")
+            raise ZeroDivisionError
+
+    async def main() -> None:
+        async with shardkv.aio.open(path, shards=1, write_timeout=600) as store:
+            await store.configure(max_writes_per_s=1)
+            await store.put_many((b"first %d" % n, b"") for n in range(100))
+            waiting = asyncio.create_task(store.put(b"later", b""))
+            await asyncio.sleep(0)
+            with pytest.raises(ZeroDivisionError):
+                await drop(store.batch())
+            async with store.batch() as empty:
+                pass
+            assert empty.seqno is None
+            assert (await store.stats()).seqno == 100, "the one before stands in line"
+            waiting.cancel()
+            outlives = store.batch()
+        with pytest.raises(ZeroDivisionError):
+            await drop(outlives)
+
+    run(main())
+    assert len(stored(path)) == 100
+
+
 def test_deletes_that_were_made_before_there_was_no_room_count_and_are_waited_for(
     run: Run[Any], path: Path
 ) -> None:

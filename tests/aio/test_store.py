@@ -77,6 +77,8 @@ def test_bad_input_is_told_as_by_the_synchronous_store(run: Run[Any], path: Path
                 await store.put(b"a", b"", ack="sometime")
             with pytest.raises(TypeError, match="item 1"):
                 await store.put_many([(b"a", b"1"), (b"b", "2")])
+            with pytest.raises(TypeError, match="item 2222"):
+                await store.delete_many([*[b"none"] * 2222, "2"])
             with pytest.raises(TypeError, match="limit"):
                 store.scan(limit="1")
             with pytest.raises(shardkv.KeyTooLongError):

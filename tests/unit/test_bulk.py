@@ -110,6 +110,29 @@ def test_deletes_before_a_refused_key_stay(store: shardkv.Store) -> None:
     assert len(store) == 8
 
 
+ODD: list[Any] = ["str", 1.5, 1 << 64, memoryview(b"abc")[::2], object()]
+
+
+@pytest.mark.parametrize("odd", ODD, ids=type)
+@pytest.mark.parametrize("number", [0, CHUNK_ITEMS - 1, CHUNK_ITEMS + 5])
+def test_the_item_that_is_no_bytes_is_named(store: shardkv.Store, odd: Any, number: int) -> None:
+    """It was counted from the beginning of its chunk, and what cannot be packed had no number."""
+    given = list(pairs(number + 3).items())
+    given[number] = b"odd", odd
+    with pytest.raises(TypeError, match=f"^item {number}: ") as told:
+        store.put_many(given)
+    assert isinstance(told.value, shardkv.WrongTypeError)
+    assert told.value.offset == number
+    with pytest.raises(TypeError, match=f"^item {number}: "):
+        store.delete_many(value if value is odd else key for key, value in given)
+
+
+def test_the_item_is_named_also_in_a_chunk_that_is_cut(store: shardkv.Store) -> None:
+    given: list[Any] = [(b"%d" % n, bytes(3 << 20)) for n in range(2)] + [(b"c", "str")]
+    with pytest.raises(TypeError, match="item 2:"):
+        store.put_many(given)
+
+
 def test_many_reads_find_what_is_there_wherever_it_is(store: shardkv.Store) -> None:
     store.put_many(pairs(1000))
     store.flush()

@@ -122,6 +122,7 @@ REFUSED: list[tuple[str, Any, type[Exception], str]] = [
     ("msgpack", collections.OrderedDict(a=1), TypeError, "value: OrderedDict cannot"),
     ("msgpack", 1j, TypeError, "value: complex cannot"),
     ("msgpack", LOOP, InvalidError, "nested too deep, or inside itself"),
+    ("msgpack", {"a": [memoryview(b"abc")[::2]]}, TypeError, r"value\['a'\]\[0\]: memoryview"),
     ("json", {"a": (1,)}, TypeError, r"value\['a'\]: tuple cannot be encoded by codec json"),
     ("json", [{1: "a"}], TypeError, r"value\[0\]: dict cannot be encoded by codec json"),
     ("json", [b"a"], TypeError, r"value\[0\]: bytes cannot be encoded by codec json"),

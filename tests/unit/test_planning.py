@@ -9,6 +9,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
@@ -184,6 +185,20 @@ def test_a_full_disk_is_told_before_anything_is_written(
     assert found.exit_code == 2
     assert "NoRoom" in found.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("failure", [KeyboardInterrupt, OSError(28, "No space left on device")])
+@pytest.mark.usefixtures("calibrated")
+def test_what_ends_a_plan_has_not_the_exit_code_of_damage(
+    monkeypatch: pytest.MonkeyPatch, failure: Any
+) -> None:
+    """Ctrl-C, or an output that could not be written, ended it with 1."""
+
+    def fail(*_: object) -> None:
+        raise failure
+
+    monkeypatch.setattr(plan_tool, "say_calibration", fail)
+    assert run("--rate", 1, "--value-bytes", 1).exit_code == 2
 
 
 def test_large_values_are_measured_with_smaller_ones(

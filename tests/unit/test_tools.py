@@ -168,6 +168,19 @@ def test_output_that_cannot_be_written_is_no_damage(path: Path, words: list[str]
     assert "Traceback" not in done.stderr
 
 
+def test_paths_that_are_no_text_are_printed_as_they_are(path: Path, tmp_path: Path) -> None:
+    """The backup was made; then came a traceback, with the exit code of damage."""
+    dest = bytes(tmp_path) + b"/caf\xe9"
+    done = subprocess.run(
+        [sys.executable, "-m", "shardkv", "backup", path, dest],
+        capture_output=True,
+        env={**os.environ, "PYTHONIOENCODING": "utf-8"},
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith(dest + b" holds all up to seqno 5")
+
+
 def test_ctrl_c_is_no_damage(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It ended with 1, as damage does."""
 
