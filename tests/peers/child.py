@@ -87,9 +87,9 @@ def settle(request: Request) -> Request:
         while True:
             try:
                 store.put(PROBE, os.urandom(4), ack="all")
-            except shardkv.AckError:
+            except shardkv.AckError as error:
                 if time.monotonic() > end:
-                    raise
+                    raise AssertionError(f"{error}; {store.peers.status()}") from error
             else:
                 return {"rows": rows}
 

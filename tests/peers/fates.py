@@ -17,7 +17,7 @@ from peers.test_subsets import read_only
 
 import shardkv
 from shardkv._native import look_at_lineage
-from shardkv.lineage import unpacked
+from shardkv.lineage import meet, unpacked
 from shardkv.places import holds_store
 from shardkv.standings import stand
 
@@ -143,7 +143,7 @@ class Fated:
     def settle(self) -> Rows:
         """Open with all peers; afterwards all are equal."""
         for path in self.peers:
-            if role(self.primary) == role(path) == "primary":
+            if role(self.primary) == role(path) == "primary" or self.strayed(path):
                 export = self.where / "export"
                 export.unlink(missing_ok=True)
                 shardkv.rejoin(path, export, primary=self.primary, partial=True)
@@ -154,6 +154,17 @@ class Fated:
             shown = self.ask("read", path, options={"readonly": True, "create": False})
             assert rows_of(shown) == whole, f"{path.name} differs after all was shipped"
         return whole
+
+    def strayed(self, path: Path) -> bool:
+        """Say whether a peer got what the primary had lost when it was opened without that peer."""
+        if self.fates.get(path) != "read-only":
+            return False
+        own, seen = stand(str(self.primary)), stand(str(path))
+        if own.lineage is None or seen.lineage is None:
+            return False
+        met = meet(own.lineage, own.seqno or 0, seen.lineage, seen.seqno or 0)
+        self.seen["strayed"] += met.verdict == "diverged"
+        return met.verdict == "diverged"
 
     # -- what must hold
 
