@@ -176,38 +176,16 @@ static void check_shard(const skv_check *check, uint32_t number, findings *found
         find(found, &err);
 }
 
-/* What a shard has applied was in the log before, and never becomes less. */
+/* What cannot be read is a finding of its own part. */
 static void check_fit(const skv_check *check, findings *found)
 {
     skv_still *still = check->still;
+    skv_still_shards shards;
     skv_error err = {0};
-    uint64_t sum = 0;
-    if (skv_still_read_log(still, &err) != SKV_OK) {
+    if (skv_still_read_log(still, &err) != SKV_OK || skv_still_measure(still, &shards, &err) != SKV_OK)
         (void)lacks(found, &err);
-        return; /* else that is a finding of the log */
-    }
-    for (uint32_t i = 0; i < still->manifest.shards; i++) {
-        skv_shard *shard;
-        uint64_t newest;
-        if (skv_still_open_shard(still, i, &shard, &err) != SKV_OK) {
-            (void)lacks(found, &err);
-            return; /* likewise */
-        }
-        newest = skv_shard_newest(shard);
-        sum += skv_shard_applied(shard);
-        if (newest > still->tail.last_seqno) {
-            (void)skv_fail_at(&err, SKV_CORRUPT, skv_shard_name(shard), 0, newest,
-                              "the shard holds seqno %llu, but the log ends at %llu: the end of the log is lost",
-                              (unsigned long long)newest, (unsigned long long)still->tail.last_seqno);
-            find(found, &err);
-        }
-        skv_shard_free(shard);
-    }
-    if (sum < still->tail.applied_sum) {
-        (void)skv_fail_at(&err, SKV_CORRUPT, "shards", 0, 0,
-                          "a shard is older than the log remembers: it was replaced by an earlier copy");
+    else if (skv_still_fit(still, &shards, &err) != SKV_OK)
         find(found, &err);
-    }
 }
 
 int64_t skv_check_part(skv_check *check, uint32_t part, skv_error *out, uint32_t capacity, skv_io *io)

@@ -117,28 +117,10 @@ static skv_code read_least(const skv_still *still, uint64_t *least, skv_error *e
     return code == SKV_NOT_FOUND ? SKV_OK : code;
 }
 
-static skv_code measure(skv_copy *copy, uint64_t *applied, skv_error *err)
-{
-    skv_still *still = copy->still;
-    uint64_t sum = 0;
-    for (uint32_t i = 0; i < still->manifest.shards; i++) {
-        skv_shard *shard;
-        skv_code code = skv_still_open_shard(still, i, &shard, err);
-        if (code != SKV_OK)
-            return code;
-        copy->shard_bytes += skv_shard_measure(shard).file_bytes;
-        sum += skv_shard_applied(shard);
-        *applied = skv_shard_newest(shard) > *applied ? skv_shard_newest(shard) : *applied;
-        skv_shard_free(shard);
-    }
-    if (sum < still->tail.applied_sum)
-        return skv_fail_at(err, SKV_CORRUPT, "shards", 0, 0, "a shard is older than the log remembers: it was replaced");
-    return SKV_OK;
-}
-
 static skv_code start_still(skv_copy *copy, uint64_t until, skv_error *err)
 {
     skv_still *still = copy->still;
+    skv_still_shards shards;
     uint64_t least = 0;
     skv_code code = skv_still_read_log(still, err);
     copy->log = still->log;
@@ -150,10 +132,14 @@ static skv_code start_still(skv_copy *copy, uint64_t until, skv_error *err)
     if (code == SKV_OK)
         code = read_least(still, &least, err);
     if (code == SKV_OK)
-        code = measure(copy, &least, err);
+        code = skv_still_measure(still, &shards, err);
     if (code == SKV_OK)
-        code = choose_cut(copy, until, least, err);
-    copy->least_seqno = least;
+        code = skv_still_fit(still, &shards, err);
+    if (code != SKV_OK)
+        return code;
+    copy->shard_bytes = shards.file_bytes;
+    copy->least_seqno = shards.newest_seqno > least ? shards.newest_seqno : least;
+    code = choose_cut(copy, until, copy->least_seqno, err);
     if (code == SKV_OK && copy->backup)
         skv_copying_have(copy, copy->stream.upto);
     return code == SKV_OK ? skv_copying_set_out(copy, &still->manifest, err) : code;

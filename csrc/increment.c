@@ -20,24 +20,6 @@ static skv_code know_base(skv_copy *copy, const skv_manifest *from, skv_error *e
     return SKV_OK;
 }
 
-static skv_code newest_applied(const skv_still *base, uint64_t *out, skv_error *err)
-{
-    skv_code code = SKV_OK;
-    *out = 0;
-    for (uint32_t i = 0; i < base->manifest.shards && code == SKV_OK; i++) {
-        skv_shard *shard;
-        code = skv_still_open_shard(base, i, &shard, err);
-        if (code != SKV_OK)
-            break;
-        *out = skv_shard_newest(shard) > *out ? skv_shard_newest(shard) : *out;
-        skv_shard_free(shard);
-    }
-    if (code == SKV_OK && *out > base->tail.last_seqno)
-        code = skv_fail_at(err, SKV_CORRUPT, "log", 0, *out, "a shard holds seqno %llu, but the log ends at %llu",
-                           (unsigned long long)*out, (unsigned long long)base->tail.last_seqno);
-    return code;
-}
-
 static skv_code fail_gone(const skv_copy *copy, uint64_t last, skv_error *err)
 {
     uint64_t oldest = skv_log_oldest(copy->log);
@@ -131,7 +113,7 @@ static skv_log_sizes choose_sizes(const skv_copy *copy)
 }
 
 /* Behind what is there: whatever ends it, what is there stays. */
-static skv_code begin_log(skv_copy *copy, uint64_t clock_ms, uint64_t applied, skv_error *err)
+static skv_code begin_log(skv_copy *copy, uint64_t clock_ms, uint64_t newest, skv_error *err)
 {
     skv_still *base = copy->base;
     skv_log_copy_terms terms = {.dir = base->dir,
@@ -142,7 +124,7 @@ static skv_code begin_log(skv_copy *copy, uint64_t clock_ms, uint64_t applied, s
     memcpy(terms.store_id, base->manifest.store_id, SKV_STORE_ID_BYTES);
     skv_log_free(base->log);
     base->log = NULL;
-    code = skv_log_copy_reopen(&terms, applied, &copy->stream.log, err);
+    code = skv_log_copy_reopen(&terms, newest, &copy->stream.log, err);
     return code == SKV_OK ? skv_log_cursor_create(copy->log, copy->first_seqno, &copy->stream.cursor, err) : code;
 }
 
@@ -159,17 +141,21 @@ static skv_code mend_home(const skv_still *base, skv_error *err)
     return code == SKV_OK ? skv_os_sync_dir(base->dir, ".", err) : code;
 }
 
-static skv_code look_at_base(skv_copy *copy, const skv_manifest *from, base_end *out, uint64_t *applied, skv_error *err)
+static skv_code look_at_base(skv_copy *copy, const skv_manifest *from, base_end *out, uint64_t *newest, skv_error *err)
 {
+    skv_still_shards shards;
     skv_code code = skv_still_open_to_extend(copy->to.lmdb, copy->path, &copy->base, err);
     if (code == SKV_OK)
         code = know_base(copy, from, err);
     if (code == SKV_OK)
         code = skv_still_read_log(copy->base, err);
     if (code == SKV_OK)
-        code = newest_applied(copy->base, applied, err);
+        code = skv_still_measure(copy->base, &shards, err);
+    if (code == SKV_OK)
+        code = skv_still_fit(copy->base, &shards, err);
     if (code != SKV_OK)
         return code;
+    *newest = shards.newest_seqno;
     out->last = copy->base->tail.last_seqno;
     out->code = skv_copy_digest(copy->base->log, copy->origin.proof_seqno + 1, out->last, &out->digest, err);
     return out->code == SKV_NOT_FOUND ? SKV_OK : out->code;
@@ -177,9 +163,9 @@ static skv_code look_at_base(skv_copy *copy, const skv_manifest *from, base_end 
 
 skv_code skv_increment_begin(skv_copy *copy, const skv_manifest *from, skv_error *err)
 {
-    uint64_t applied = 0, clock_ms = 0;
+    uint64_t newest = 0, clock_ms = 0;
     base_end theirs = {0};
-    skv_code code = look_at_base(copy, from, &theirs, &applied, err);
+    skv_code code = look_at_base(copy, from, &theirs, &newest, err);
     uint64_t proven = copy->origin.proof_seqno;
     copy->first_seqno = theirs.last + 1;
     if (code == SKV_OK)
@@ -190,6 +176,6 @@ skv_code skv_increment_begin(skv_copy *copy, const skv_manifest *from, skv_error
         return code;
     copy->finished = theirs.last == copy->stream.upto && copy->base->tail.closed; /* else it may be in the page cache only */
     if (!copy->finished)
-        return begin_log(copy, clock_ms, applied, err);
+        return begin_log(copy, clock_ms, newest, err);
     return copy->origin.proof_seqno > proven ? skv_origin_replace(copy->base->dir, SKV_ORIGIN_NAME, &copy->origin, err) : SKV_OK;
 }

@@ -109,3 +109,34 @@ skv_code skv_still_open_shard(const skv_still *still, uint32_t number, skv_shard
     skv_release(path);
     return code;
 }
+
+skv_code skv_still_measure(const skv_still *still, skv_still_shards *out, skv_error *err)
+{
+    *out = (skv_still_shards){0};
+    for (uint32_t i = 0; i < still->manifest.shards; i++) {
+        skv_shard *shard;
+        uint64_t newest;
+        skv_code code = skv_still_open_shard(still, i, &shard, err);
+        if (code != SKV_OK)
+            return code;
+        newest = skv_shard_newest(shard);
+        out->file_bytes += skv_shard_measure(shard).file_bytes;
+        out->applied_sum += skv_shard_applied(shard);
+        out->newest_seqno = newest > out->newest_seqno ? newest : out->newest_seqno;
+        skv_shard_free(shard);
+    }
+    return SKV_OK;
+}
+
+skv_code skv_still_fit(const skv_still *still, const skv_still_shards *shards, skv_error *err)
+{
+    uint64_t last = still->tail.last_seqno;
+    if (shards->newest_seqno > last)
+        return skv_fail_at(err, SKV_CORRUPT, "log", 0, last,
+                           "a shard holds seqno %llu, but the log ends at %llu: the end of the log is lost",
+                           (unsigned long long)shards->newest_seqno, (unsigned long long)last);
+    if (shards->applied_sum < still->tail.applied_sum)
+        return skv_fail_at(err, SKV_CORRUPT, "shards", 0, 0,
+                           "a shard is older than the log remembers: it was replaced by an earlier copy");
+    return SKV_OK;
+}

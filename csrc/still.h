@@ -25,6 +25,14 @@ skv_code skv_still_open_to_extend(const skv_lmdb *lmdb, const char *path, skv_st
 void skv_still_free(skv_still *still);
 /* Read and verify the log, as an open would; only the first time. */
 skv_code skv_still_read_log(skv_still *still, skv_error *err);
+/* What the shards are, all together. */
+typedef struct {
+    uint64_t file_bytes, applied_sum, newest_seqno;
+} skv_still_shards;
+
+skv_code skv_still_measure(const skv_still *still, skv_still_shards *out, skv_error *err);
+/* What they applied was in the log before, and never becomes less. CORRUPT: not so, one side is older than the other. */
+skv_code skv_still_fit(const skv_still *still, const skv_still_shards *shards, skv_error *err);
 /* owned: skv_shard_free. */
 skv_code skv_still_open_shard(const skv_still *still, uint32_t number, skv_shard **out, skv_error *err);
 
