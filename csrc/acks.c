@@ -52,7 +52,7 @@ static uint64_t reached(const skv_acks *acks, int level)
     for (int i = 0; i < SKV_PEERS_MAX; i++) {
         uint64_t seqno = atomic_load(&acks->peers[i].seqno);
         tally sum = count(acks, level, seqno);
-        if (acks->peers[i].used && seqno > best && sum.have >= sum.needed)
+        if (seqno > best && sum.have >= sum.needed)
             best = seqno;
     }
     return best;
@@ -122,7 +122,7 @@ static void update(skv_acks *acks)
     moved = atomic_exchange(&acks->all.seqno, all) != all || moved;
     skv_unlock(&acks->lock);
     tell(acks);
-    if (moved)
+    if (moved || atomic_load(&acks->down))
         skv_notify_room(acks->notifiers);
 }
 
@@ -148,7 +148,6 @@ int64_t skv_acks_add(skv_acks *acks, const char *name, skv_error *err)
     if (!free_one)
         return skv_fail(err, SKV_FULL, "a store has at most %d peers", SKV_PEERS_MAX);
     update(acks);
-    skv_acks_wake(acks);
     return free_one - acks->peers;
 }
 
@@ -159,7 +158,6 @@ void skv_acks_remove(skv_acks *acks, uint32_t place)
     atomic_store(&acks->peers[place].kept_seqno, 0);
     skv_unlock(&acks->lock);
     update(acks);
-    skv_acks_wake(acks);
 }
 
 void skv_acks_release(skv_acks *acks, uint32_t place)
@@ -174,10 +172,8 @@ void skv_acks_set(skv_acks *acks, uint32_t place, int state)
     int before = atomic_exchange(&acks->peers[place].state, state);
     if (state == SKV_PEER_CURRENT)
         atomic_store(&acks->peers[place].current_ns, skv_now_ns());
-    if (before != state && (before == SKV_PEER_DOWN || state == SKV_PEER_DOWN)) {
+    if (before != state && (before == SKV_PEER_DOWN || state == SKV_PEER_DOWN))
         update(acks);
-        skv_acks_wake(acks);
-    }
 }
 
 void skv_acks_note(skv_acks *acks, uint32_t place, uint64_t seqno)

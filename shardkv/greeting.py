@@ -40,8 +40,8 @@ def refuse_unsure(
         )
 
 
-def take_over(head: Head, links: Iterable[Link]) -> int:
-    """Take what a peer of the same epoch has beyond the store; return the newest epoch's number that was seen."""
+def take_over(head: Head, links: Iterable[Link]) -> None:
+    """Take what a peer of the same epoch has beyond the store."""
     own = head.engine.last_seqno()
     found = [(link, *link.found) for link in links if link.found]
     ahead = [
@@ -53,4 +53,3 @@ def take_over(head: Head, links: Iterable[Link]) -> int:
         # The one that has most comes last. One whose log is gone keeps what it has, and is refused as diverged.
         with contextlib.suppress(LogGoneError):
             head.engine.ship_back(peer)
-    return max((known.epoch for _, known, _ in found), default=0)

@@ -62,8 +62,7 @@ class Lineage:
         newest = max(self.epoch if self.history else 0, above)
         number = (newest // TERM + 1) * TERM if promoted else newest + 1
         epoch = Epoch(number, int.from_bytes(os.urandom(8), "little"), first_seqno)
-        reached = (e for e in self.history if e.first_seqno <= first_seqno)
-        history = (*reached, epoch)[-EPOCHS_KEPT:]
+        history = (*self.written(first_seqno - 1).history, epoch)[-EPOCHS_KEPT:]
         return replace(self, role="primary", history=history, primary="", name="")
 
     def as_peer(self, primary: str = "", name: str = "") -> Lineage:
@@ -147,7 +146,7 @@ def meet(primary: Lineage, primary_seqno: int, peer: Lineage, peer_seqno: int) -
         return Meeting("newer" if peer.epoch > primary.epoch else "diverged", 0)
     end = min(_end_of(shared[-1], primary.history, primary_seqno), primary_seqno)
     common = min(end, _end_of(shared[-1], peer.history, peer_seqno), peer_seqno)
-    if unknown and peer.epoch > primary.epoch:
+    if peer.epoch > primary.epoch:
         return Meeting("newer", common)
     if written:
         return Meeting("diverged", common)

@@ -53,10 +53,9 @@ class Link:
         self._copy: Copy | None = None
         self._ship: Ship | None = None
         self._workers: Workers | None = None
-        self._began = time.monotonic()
         self._over, self._shipping = threading.Event(), threading.Lock()
         self._parting = threading.Event()  # whatever the thread was at, it heard that it shall end
-        self._clock, self._wait = clock, wait or self._over.wait
+        self._clock, self._wait, self._began = clock, wait or self._over.wait, clock()
         self._thread = threading.Thread(target=self._run, name="shardkv-peer", daemon=True)
         self._thread.start()
 
@@ -67,7 +66,7 @@ class Link:
         copy, state = self._copy, STATES[known.state]
         since = known.current_s or self._began
         behind = max(0, durable - known.seqno)
-        behind_s = max(0.0, time.monotonic() - since) if behind else 0.0
+        behind_s = self._clock() - since if behind else 0.0
         if state == "current" and behind_s > HANGS_S:
             state = "behind"
         return PeerStatus(
@@ -145,7 +144,7 @@ class Link:
     def _open(self) -> None:
         self.seen = self._relative(look_at_lineage(self.path))
         if self.seen.role == "primary":
-            self.found = self.seen, self.seen.history[-1].first_seqno
+            self.found = self.seen, 0  # refused, whatever it has
             return
         quarantine.refuse(self.path)
         self.peer = Engine(self.path, Options(create=False, following=True))
@@ -173,7 +172,7 @@ class Link:
             self.path, meet(head.lineage, head.engine.last_seqno(), peer, seqno), peer, seqno
         )
         assert self.peer
-        self.teller.keep(self.peer, peer)
+        self.teller.keep(self.peer)
 
     def _make_copy(self) -> None:
         """Make the directory a copy of the store as it is; from then on the log is kept for it."""
@@ -193,13 +192,12 @@ class Link:
             self._workers.start()
             self._ship = Ship(head.engine, self.place, self.peer)
         self._copy = None
-        self.teller.keep(self.peer, lineage)
+        self.teller.keep(self.peer)
 
     def _send(self) -> None:
         assert self.peer
         if self._ship is None:
             self._ship = Ship(self._head.engine, self.place, self.peer)
-        self.why = ""
         if self._over.is_set():  # stop() may have come before there was anything to stop
             raise ClosedError("the store is closed")
         self._ship.run()

@@ -85,7 +85,6 @@ class Peers:
             left = tuple(member for member in self.lineage.members if member != name)
             self._save(replace(self.lineage, members=left))
             link = self._links.pop(name)
-            self._tell(link)
         self.engine.remove_peer(link.place)
         link.stop()
         now = time.monotonic()  # one whose disk hangs keeps its place until that ends
@@ -130,9 +129,9 @@ class Peers:
         for link in self._links.values():
             link.greeted.wait(max(0.0, deadline - time.monotonic()))
         refuse_unsure(self, self._links, stored, quorum=quorum)
-        newest = take_over(self, self._links.values())
+        take_over(self, self._links.values())
         if begun:  # with peers or without: one that comes back must not take what is written now for what it has
-            self._save(self.lineage.begun(self.engine.last_seqno() + 1, above=newest))
+            self._save(self.lineage.begun(self.engine.last_seqno() + 1))
         else:
             self._save(self.lineage)
         for link in self._links.values():
@@ -146,9 +145,11 @@ class Peers:
             raise InvalidError(
                 f"peers= leaves out {', '.join(lacking)}, which this store has: use store.peers.remove"
             )
-        for name in names:
-            if name not in stored:
-                refuse_place(self.path, name, self._lineage)
+        new = [name for name in names if name not in stored]
+        for name in new:
+            refuse_place(self.path, name, self._lineage)
+        if new and len({os.path.realpath(name) for name in names}) < len(names):
+            raise InvalidError("peers= names the same directory twice")
         return names
 
     def engine_of(self, path: str) -> Engine | None:

@@ -193,7 +193,7 @@ class Promoting:
 
     def _begun(self, known: Lineage, last: int) -> Lineage:
         highest = max(one.epoch for one in self.seen)
-        lineage = known.written(last).begun(last + 1, above=highest, promoted=True)
+        lineage = known.begun(last + 1, above=highest, promoted=True)
         return replace(lineage, members=self._members(lineage, last))
 
     def _members(self, lineage: Lineage, last: int) -> tuple[str, ...]:
@@ -228,7 +228,7 @@ class Promoting:
         found = []
         for one in self.readable[1:]:
             meeting = meet(lineage, last, one.written, one.seqno or 0)
-            if (one.seqno or 0) > meeting.common_seqno and meeting.verdict != "follows":
+            if (one.seqno or 0) > meeting.common_seqno:
                 found.append(Lacking(one.path, meeting.common_seqno + 1, one.seqno or 0))
         return found
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from shardkv import quarantine
 from shardkv._native import Engine, look_at_lineage, look_at_standing
-from shardkv.errors import Error, FormatError, InvalidError
+from shardkv.errors import Error, InvalidError
 from shardkv.lineage import Lineage, unpacked
 from shardkv.options import Options
 from shardkv.workers import Workers
@@ -66,9 +65,6 @@ def stand(path: str) -> Standing:
         lineage = unpacked(blob)
         quarantine.refuse(path)
         seqno, _ = look_at_standing(path)
-    except FormatError as failure:
-        unfinished = not os.path.lexists(os.path.join(path, "MANIFEST"))
-        error = InvalidError(f"{path} holds no store") if unfinished else failure
     except Error as failure:
         error = failure
     return Standing(path, lineage, seqno, error)

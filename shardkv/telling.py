@@ -29,19 +29,18 @@ class Teller:
     def __init__(self, head: Head, path: str) -> None:
         self._head, self._path = head, path
         self._peer: Engine | None = None
-        self._kept: Lineage | None = None  # what is in the peer's manifest
         self._lock = threading.Lock()
 
-    def keep(self, peer: Engine, kept: Lineage) -> None:
-        """From here on the peer's manifest follows the store's lineage; `kept` is in it now."""
+    def keep(self, peer: Engine) -> None:
+        """From here on the peer's manifest follows the store's lineage."""
         with self._lock:
-            self._peer, self._kept = peer, kept
+            self._peer = peer
         self._tell()
 
     def part(self) -> None:
         """From here on the peer is not told any more."""
         with self._lock:
-            self._peer = self._kept = None
+            self._peer = None
 
     def tell(self) -> threading.Thread:
         """Let the peer know what the store's lineage says by now, in a thread of its own: its disk may hang."""
@@ -55,7 +54,6 @@ class Teller:
 
     def _tell(self) -> None:
         with self._lock:
-            told = self._head.lineage.as_peer(self._head.path, self._path)
-            if self._peer is not None and self._kept != told:
+            if self._peer is not None:
+                told = self._head.lineage.as_peer(self._head.path, self._path)
                 self._peer.save_lineage(told.packed())
-                self._kept = told

@@ -175,6 +175,78 @@ static void test_the_error_names_who_is_missing_and_how_far_it_is(void)
     skv_acks_free(acks);
 }
 
+/* Longer than an error's text: it is cut, wherever that falls. */
+static void test_an_error_that_names_many_peers_is_cut(void)
+{
+    for (size_t bytes = 1; bytes < SKV_PEER_NAME_BYTES; bytes++) {
+        skv_acks *acks = fresh();
+        skv_error err = {0};
+        char name[SKV_PEER_NAME_BYTES] = {0};
+        memset(name, 'n', bytes);
+        for (int i = 0; i < SKV_PEERS_MAX; i++)
+            CHECK_EQ(skv_acks_add(acks, name, &err), i);
+        skv_acks_local(acks, 9);
+        CHECK_EQ(skv_acks_wait(acks, SKV_ACK_ALL, 9, 0, &err), SKV_AGAIN);
+        CHECK(strstr(err.text, "of which it needs 8: n"));
+        skv_acks_free(acks);
+    }
+}
+
+static void test_without_peers_every_level_is_that_of_the_disk(void)
+{
+    skv_acks *acks = fresh();
+    add(acks, 1);
+    skv_acks_local(acks, 5);
+    skv_acks_set(acks, 0, SKV_PEER_DOWN);
+    skv_acks_remove(acks, 0);
+    for (int i = 0; i < LEVELS; i++) {
+        CHECK_EQ(skv_acks_reached(acks, levels[i]), UINT64_MAX);
+        CHECK_EQ(look(acks, levels[i], 5), SKV_OK);
+        CHECK_EQ(look(acks, levels[i], 6), SKV_AGAIN);
+    }
+    skv_acks_free(acks);
+}
+
+static bool hears(skv_notifiers *all, uint64_t *seen)
+{
+    uint64_t before = *seen;
+    *seen = skv_notify_room_read(all);
+    return *seen != before;
+}
+
+/* Who waits without a thread hears of peers as of room: whatever level moves, and when one may be out of reach. */
+static void test_who_waits_without_a_thread_hears_of_peers(void)
+{
+    skv_acks *acks = fresh();
+    skv_notifiers all = {0};
+    uint64_t seen = 0;
+    skv_notifiers_create(&all);
+    skv_acks_attach(acks, &all);
+    add(acks, 3);
+    CHECK_EQ(hears(&all, &seen), true);
+    skv_acks_local(acks, 100);
+    skv_acks_note(acks, 0, 10);
+    CHECK_EQ(hears(&all, &seen), false); /* of four one more is needed */
+    skv_acks_note(acks, 1, 10);
+    CHECK_EQ(hears(&all, &seen), true);
+    skv_acks_note(acks, 1, 10);
+    CHECK_EQ(hears(&all, &seen), false);
+    skv_acks_note(acks, 2, 5);
+    CHECK_EQ(hears(&all, &seen), true); /* all */
+    skv_acks_set(acks, 2, SKV_PEER_CURRENT);
+    CHECK_EQ(hears(&all, &seen), false);
+    skv_acks_set(acks, 2, SKV_PEER_DOWN);
+    CHECK_EQ(hears(&all, &seen), true);
+    skv_acks_set(acks, 2, SKV_PEER_DOWN);
+    CHECK_EQ(hears(&all, &seen), false);
+    skv_acks_remove(acks, 1);
+    CHECK_EQ(hears(&all, &seen), true);
+    skv_acks_wake(acks);
+    CHECK_EQ(hears(&all, &seen), true);
+    skv_acks_free(acks);
+    skv_notifiers_free(&all);
+}
+
 static void test_peers_come_and_go(void)
 {
     skv_acks *acks = fresh();
@@ -242,6 +314,9 @@ int main(void)
     RUN(test_nobody_hears_that_a_level_is_out_of_reach_before_the_write_is_durable_here);
     RUN(test_peers_that_are_down_make_a_level_unreachable_when_the_others_do_not_suffice);
     RUN(test_the_error_names_who_is_missing_and_how_far_it_is);
+    RUN(test_an_error_that_names_many_peers_is_cut);
+    RUN(test_without_peers_every_level_is_that_of_the_disk);
+    RUN(test_who_waits_without_a_thread_hears_of_peers);
     RUN(test_peers_come_and_go);
     RUN(test_a_place_that_somebody_may_still_tell_of_is_nobody_elses);
     RUN(test_the_log_is_kept_for_the_one_that_needs_most);

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
-from peers.families import Away, contents, copied, family, lineage, put
+from peers.families import WAIT_S, Away, contents, copied, family, lineage, put
 
 import shardkv
-from shardkv import links
+from shardkv import links, peers
 from shardkv._native import Engine
+from shardkv.peers import Peers
 
 Places = tuple[Path, Path, Path]
 
@@ -157,3 +160,35 @@ def test_a_store_without_peers_begins_an_epoch_too(tmp_path: Path) -> None:
             store.put(b"last", b"1", ack="all")
     assert contents(c)[b"x"] == b"lost"
     assert lineage(c).epoch < lineage(a).epoch
+
+
+def test_a_peer_that_is_met_late_is_not_won_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The old primary began an epoch above the promoted one that it was told of too late to be refused."""
+    a, b, c = tmp_path / "a", tmp_path / "b", tmp_path / "c"
+    family(a, b, c)
+    with Away(a):
+        shardkv.promote(b, c)
+    looked, look, refuse = threading.Event(), links.look_at_lineage, peers.refuse_unsure
+
+    def late(path: str) -> bytes | None:
+        assert looked.wait(WAIT_S)
+        return look(path)
+
+    def too_early(head: Peers, met: dict[str, links.Link], *rest: Any, **more: Any) -> None:
+        refuse(head, met, *rest, **more)
+        looked.set()
+        assert all(link.greeted.wait(WAIT_S) for link in met.values())
+
+    with monkeypatch.context() as patch:
+        patch.setattr(peers, "CONTACT_S", 0.0)
+        patch.setattr(links, "look_at_lineage", late)
+        patch.setattr(peers, "refuse_unsure", too_early)
+        with Away(b), shardkv.open(a) as store:
+            with pytest.raises(shardkv.AckError):
+                store.put(b"x", b"1", ack="quorum")
+            why = {peer.path: peer.why for peer in store.peers.status()}
+    assert "another directory was promoted" in why[str(c)]
+    put(b, "new", ack="all")
+    assert contents(c) == contents(b)

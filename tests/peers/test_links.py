@@ -13,7 +13,7 @@ import pytest
 
 import shardkv
 from shardkv import links, peers
-from shardkv._native import Copy, Engine, PeerCounters
+from shardkv._native import COPYING, CURRENT, DOWN, STATES, Copy, Engine, PeerCounters, Ship
 from shardkv.links import Link
 from shardkv.peers import Peers
 
@@ -27,12 +27,14 @@ class Head:
         self.path, self.engine = "nowhere", cast(Engine, self)
         self.lineage: Any = SimpleNamespace(as_peer=lambda *_: SimpleNamespace(packed=lambda: b""))
         self.current_s, self.newest = 0.0, 0
+        self.known: PeerCounters | None = None
+        self.told: list[tuple[int, int]] = []
 
     def peer(self, _: int) -> PeerCounters:
-        return PeerCounters(0, 0, 0, 0, self.current_s)
+        return self.known or PeerCounters(DOWN, 4, 0, 0, self.current_s)
 
-    def set_peer(self, *_: object) -> None:
-        pass
+    def set_peer(self, _: int, state: int, seqno: int) -> None:
+        self.told.append((state, seqno))
 
     def release_peer(self, _: int) -> None:
         pass
@@ -94,6 +96,102 @@ def test_a_peer_that_was_well_for_long_is_tried_again_at_once(tmp_path: Path) ->
     assert waits == [0.25, 0.5, 1, 2, 4, 0.25, 0.5, 1]
 
 
+@pytest.mark.parametrize("kind", [shardkv.DiskError, OSError, MemoryError])
+def test_whatever_fails_is_told_and_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: type[Exception]
+) -> None:
+    head, waits, parting = Head(), list[float](), list[bool]()
+
+    def fail(path: str) -> bool:
+        if len(waits) == 2:
+            link.stop()
+        raise kind(path)
+
+    def wait(it: Link, seconds: float) -> None:
+        nonlocal link
+        link = it
+        waits.append(seconds)
+        assert link.greeted.is_set(), "nobody waits for what is known to fail"
+
+    link: Link
+    monkeypatch.setattr(links, "holds_store", fail)
+    monkeypatch.setattr(Link, "_part", lambda it: parting.append(it._parting.is_set()))
+    link = ended(head, tmp_path / "b", wait, [0.0])
+    assert link.why.startswith(kind.__name__)
+    assert head.told == [(DOWN, 4)] * 3, "what it has, it has"
+    assert parting == [False, False, True], "who is told to end says so before a disk can hang"
+
+
+def test_a_link_that_is_stopped_between_two_tries_ends_at_once(tmp_path: Path) -> None:
+    link = ended(Head(), damaged(tmp_path / "b"), lambda link, _: link.stop(), [0.0])
+    assert link._parting.is_set()
+
+
+# -- what is said of it
+
+BEHIND = next(state for state, name in STATES.items() if name == "behind")
+
+
+@pytest.fixture
+def link(tmp_path: Path) -> Link:
+    """One that failed, begun at 100.0 by its clock, which stands at 130.0 now; the store has 10 records."""
+    now = [100.0]
+    link = ended(Head(), damaged(tmp_path / "b"), lambda link, _: link.stop(), now)
+    now[0] = 130.0
+    return link
+
+
+@pytest.mark.parametrize(
+    ("known", "said"),
+    [
+        (PeerCounters(BEHIND, 4, 0, 0, 0.0), ("behind", 6, 30.0, False)),  # it never had everything
+        (PeerCounters(BEHIND, 4, 0, 0, 129.0), ("behind", 6, 1.0, False)),
+        (PeerCounters(CURRENT, 4, 0, 0, 128.0), ("current", 6, 2.0, False)),
+        (PeerCounters(CURRENT, 4, 0, 0, 127.0), ("behind", 6, 3.0, False)),  # it hangs
+        (PeerCounters(CURRENT, 10, 0, 0, 120.0), ("current", 0, 0.0, False)),
+        (
+            PeerCounters(CURRENT, 12, 0, 0, 120.0),
+            ("current", 0, 0.0, False),
+        ),  # its disk was quicker
+        (PeerCounters(DOWN, 4, 0, 0, 129.0), ("failed", 6, 1.0, True)),
+        (PeerCounters(COPYING, 0, 0, 0, 129.0), ("copying", 10, 1.0, False)),
+    ],
+)
+def test_how_it_is_with_a_peer(
+    link: Link, known: PeerCounters, said: tuple[str, int, float, bool]
+) -> None:
+    head = cast(Head, link._head)
+    head.known, head.newest = known, 9
+    status = link.status()
+    assert (status.state, status.behind_records, status.behind_s, bool(status.why)) == said
+
+
+def test_who_is_waited_for_by_a_close(link: Link) -> None:
+    head = cast(Head, link._head)
+    lacking = {
+        PeerCounters(CURRENT, 9, 0, 0, 1.0): True,
+        PeerCounters(CURRENT, 10, 0, 0, 1.0): False,
+        PeerCounters(BEHIND, 10, 0, 0, 1.0): True,
+        PeerCounters(COPYING, 10, 0, 0, 1.0): True,
+        PeerCounters(DOWN, 4, 0, 0, 1.0): False,
+    }
+    for head.known, lacks in lacking.items():
+        assert link.lacks(10) == lacks
+    link.go.clear()  # the open has failed
+    for head.known in lacking:
+        assert not link.lacks(10)
+
+
+def test_a_peer_gets_on_when_its_state_its_seqno_or_its_copy_does(link: Link) -> None:
+    head = cast(Head, link._head)
+    seen = [link.progress()]
+    for head.known in (PeerCounters(BEHIND, 4, 0, 0, 0.0), PeerCounters(BEHIND, 5, 0, 0, 0.0)):
+        seen.append(link.progress())
+    for link._copy in (SimpleNamespace(bytes=1), SimpleNamespace(bytes=2)):  # type: ignore[assignment]
+        seen.append(link.progress())
+    assert len(set(seen)) == 5
+
+
 # -- resting
 
 
@@ -101,7 +199,7 @@ class Pieces:
     """A copy of three pieces of shards and two of the log, each of which takes a tenth of a second."""
 
     def __init__(self, now: list[float]) -> None:
-        self.seqno = self.bytes = self.done = self.total = 0
+        self.seqno, self.bytes, self.done, self.total = 0, 0, 1, 3
         self.sizes: list[int] = []
         self._now = now
 
@@ -132,9 +230,22 @@ def test_a_copy_rests_between_the_pieces_of_shards_and_not_in_its_log(
         if len(copy.sizes) == 6:
             link.stop()
 
-    ended(Head(), tmp_path / "b", wait, now)
+    head = Head()
+    link = ended(head, tmp_path / "b", wait, now)
     assert waits == pytest.approx([0.2, 0.2, 0.2, 0.25])
     assert copy.sizes == [links.PIECE_BYTES] * 4 + [0, 0]
+    assert head.told[0] == (COPYING, 0), "what was there is given up"
+    assert link.status().done == 0, "nothing is copied any more"
+
+
+def test_a_copy_ends_when_the_link_is_stopped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [0.0]
+    copy = Pieces(now)
+    monkeypatch.setattr(links, "Copy", copy)
+    ended(Head(), tmp_path / "b", lambda link, _: link.stop(), now)
+    assert copy.sizes == [links.PIECE_BYTES] * 2
 
 
 # -- the end
@@ -178,6 +289,22 @@ def test_a_close_waits_for_peers_that_get_on_and_a_second_for_one_that_does_not(
 
     family.drain(clock=lambda: now[0], wait=wait)
     assert now[0] == pytest.approx(took, abs=0.02)
+
+
+def test_a_link_that_was_stopped_before_it_ships_does_not_begin(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    a, b = tmp_path / "a", tmp_path / "b"
+    with shardkv.open(a, shards=1) as store:
+
+        def ship(*given: Any) -> Ship:
+            found = Ship(*given)
+            store.peers._links[str(b)].stop()  # there is nothing to stop yet
+            return found
+
+        monkeypatch.setattr(links, "Ship", ship)
+        store.peers.add(b)
+        in_time(store.peers._links[str(b)]._thread.join)
 
 
 # -- hanging

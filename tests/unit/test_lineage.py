@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import msgpack
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -37,6 +38,22 @@ def test_epochs_grow_and_a_promotion_outranks_every_opening() -> None:
     assert promoted.role == "primary"
 
 
+def test_epochs_without_records_push_out_no_others() -> None:
+    """A peer that was away while the store was opened 128 times shared no epoch with it, though nothing was written."""
+    first = founded(1)
+    empty, full = first, first
+    for _ in range(200):
+        empty, full = empty.begun(1), full.begun(11)
+    assert meet(empty, 0, first.as_peer(), 0) == ("follows", 0)
+    assert meet(full, 10, first.as_peer(), 10) == ("follows", 10)
+    assert len(full.history) == 2
+
+
+def test_a_primary_is_nobodys_peer() -> None:
+    promoted = founded(1).as_peer("/a", "/b").begun(5, promoted=True)
+    assert (promoted.primary, promoted.name) == ("", "")
+
+
 def family() -> tuple[Lineage, Lineage]:
     primary = founded(1)
     return primary, primary.as_peer()
@@ -59,12 +76,27 @@ def test_a_peer_ahead_of_an_older_epoch_has_diverged() -> None:
     assert meet(primary.begun(11), 20, peer, 12) == ("diverged", 10)
 
 
+def test_a_primary_that_lost_records_shares_only_what_it_has() -> None:
+    primary, peer = family()
+    assert meet(primary.begun(11), 5, peer, 8) == ("diverged", 5)
+
+
 def test_a_promoted_peer_is_newer() -> None:
     primary, peer = family()
     promoted = peer.begun(9, promoted=True)
     assert meet(primary, 10, promoted, 8) == ("newer", 8)
     assert meet(promoted, 30, primary, 10) == ("diverged", 8)
     assert meet(promoted, 30, primary, 8) == ("follows", 8)
+    assert meet(primary, 10, primary.begun(11).as_peer(), 3) == ("newer", 3)
+
+
+def test_histories_that_share_no_epoch_any_more_are_told_by_their_numbers() -> None:
+    first = founded(1)
+    one, other = first, first
+    for seqno in range(2, EPOCHS_KEPT + 2):
+        one, other = one.begun(seqno), other.begun(seqno)
+    assert meet(first, 1, one, 200) == ("newer", 0)
+    assert meet(one, 200, first, 1) == meet(one, 200, other, 200) == ("diverged", 0)
 
 
 def test_two_openers_of_one_number_are_told_apart() -> None:
@@ -75,6 +107,32 @@ def test_two_openers_of_one_number_are_told_apart() -> None:
     assert meet(one, 15, other, 10).verdict == "follows"
     assert meet(one, 15, founded(1), 15).verdict == "foreign"
     del peer
+
+
+FIELDS: dict[str, object] = {
+    "family": bytes(16),
+    "role": "peer",
+    "history": [[1, 2, 3]],
+    "members": [],
+    "primary": "/a",
+    "name": "/b",
+}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"family": bytes(15)},
+        {"role": "other"},
+        {"history": []},
+        {"history": [[1, 2]]},
+        {"more": 1},
+    ],
+)
+def test_a_lineage_with_other_fields_is_refused(change: dict[str, object]) -> None:
+    assert unpacked(msgpack.packb(FIELDS))
+    with pytest.raises(FormatError, match="lineage"):
+        unpacked(msgpack.packb(FIELDS | change))
 
 
 class Branch:

@@ -37,6 +37,13 @@ def test_a_rate_of_nothing_is_refused() -> None:
         Pace(0)
 
 
+@pytest.mark.parametrize(
+    ("rate", "piece"), [(None, 0), (1, 1), (800, 101), (1 << 26, 8 << 20), (1 << 50, 8 << 20)]
+)
+def test_a_piece_is_an_eighth_of_a_second_and_never_large(rate: int | None, piece: int) -> None:
+    assert Pace(rate).piece_bytes == piece
+
+
 def test_a_copy_beside_writers_works_a_third_of_the_time() -> None:
     time, newest = Time(), [0]
     rests = Rests(lambda: newest[0], clock=time.clock, wait=time.wait)
