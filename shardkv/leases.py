@@ -1,8 +1,6 @@
 """Leases: the right to do something until a time, for whoever may die while having it.
 
 A lease's record is never deleted, so that its token only grows.
-
-Source: csrc/FORMAT.md, section 12.
 """
 
 from __future__ import annotations
@@ -10,21 +8,17 @@ from __future__ import annotations
 import threading
 import time
 from abc import abstractmethod
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Self
 
-import msgpack
-
-from shardkv.coder import KEY_BYTES_LEFT, root_of
-from shardkv.errors import FormatError, InvalidError, LeaseLostError, LockTimeoutError
+from shardkv.errors import LeaseLostError, LockTimeoutError
 from shardkv.expiry import ttl_ms
+from shardkv.grants import Grant, lease_key, read, record, take
 from shardkv.opened import Opened
 from shardkv.options import check_timeout
 
 if TYPE_CHECKING:
     from shardkv.store import Store
 
-LEASES: Final = root_of(1)
 # How long a waiter sleeps at most: a clock that jumps, and a lease that expires, ring no bell.
 SLICE_S: Final = 0.1
 
@@ -47,14 +41,6 @@ class Returns:
         with self._bell:
             if self.count == seen:
                 self._bell.wait(timeout)
-
-
-@dataclass(frozen=True, slots=True)
-class Grant:
-    """Who has a lease, and until when; an end of 0: it was released."""
-
-    token: int
-    expires_ms: int
 
 
 class Lease:
@@ -157,8 +143,9 @@ class Leasing(Opened):
             name: 1 to 493 bytes of UTF-8.
             ttl: seconds after which it ends by itself, unless it is renewed.
             timeout: seconds to wait while somebody else has it; None for as long as it takes, 0 not at all.
-        Raises: LockTimeoutError: somebody else has it; TypeError, InvalidError; ReadOnlyError; ClosedError.
-        Durability: on disk when this returns, whatever the store's `ack` is: a token is never granted twice.
+        Raises: LockTimeoutError: somebody else has it; TypeError, InvalidError; ReadOnlyError; ClosedError; AckError
+            (a store with peers): nobody has it.
+        Durability: as the store's `ack` says, on disk at least, when this returns: a token is never granted twice.
         Cost: a write that is synced.
         """
         deadline = deadline_of(timeout)
@@ -198,52 +185,3 @@ def patience(name: str, deadline: float | None, holder_s: float) -> float:
             f"somebody else has the lease {name!r}, for another {holder_s:g} s unless it is released"
         )
     return min(left, SLICE_S, holder_s)
-
-
-def take(inner: Any, key: bytes, lifetime_ms: int, name: str) -> tuple[bool, Grant]:
-    """Take a lease if it is free: say whether it was, and who has it now."""
-    while True:
-        entry = inner.get_entry(key)
-        last = Grant(0, 0) if entry is None else read(entry.value, name)
-        now_ms = inner._engine.clock_ms()
-        if last.expires_ms > now_ms:
-            return False, last
-        mine = Grant(last.token + 1, now_ms + lifetime_ms)
-        if inner.cas(key, record(mine), 0 if entry is None else entry.version, ack="disk"):
-            return True, mine
-
-
-def lease_key(name: str) -> bytes:
-    """Return the key of a lease's record.
-
-    Raises: TypeError; InvalidError.
-    """
-    if not isinstance(name, str):
-        raise TypeError(f"the name of a lease must be str, not {type(name).__name__}")
-    try:
-        encoded = name.encode()
-    except UnicodeEncodeError as error:
-        raise InvalidError(f"the name of a lease holds half a character: {error}") from None
-    if not 1 <= len(encoded) <= KEY_BYTES_LEFT:
-        raise InvalidError(
-            f"the name of a lease has {len(encoded)} bytes of UTF-8; it must have 1..{KEY_BYTES_LEFT}"
-        )
-    return LEASES + encoded
-
-
-def record(grant: Grant) -> bytes:
-    """Return what is stored of a lease."""
-    packed: bytes = msgpack.packb([grant.token, grant.expires_ms])
-    return packed
-
-
-def read(stored: bytes, name: str) -> Grant:
-    """Return what is stored of a lease.
-
-    Raises: FormatError.
-    """
-    try:
-        token, expires_ms = msgpack.unpackb(stored)
-    except (ValueError, TypeError) as error:
-        raise FormatError(f"the record of lease {name!r} is of another version: {error}") from error
-    return Grant(token, expires_ms)

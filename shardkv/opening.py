@@ -14,8 +14,7 @@ from shardkv.options import (
     check_peers,
     check_timeout,
 )
-from shardkv.registry import registry
-from shardkv.store import Store
+from shardkv.store import Store, reopen
 
 
 def open(
@@ -89,5 +88,4 @@ def open(
     check_ack(ack)
     timeout, name = check_timeout(write_timeout), absolute(path)
     names = None if peers is None else [absolute(peer) for peer in check_peers(peers)]
-    shared = registry.acquire(name, options, names, quorum=ack in ("quorum", "all"))
-    return Store(name, shared, ack, timeout)
+    return reopen(name, ack, timeout, options, names)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final, overload
 
 from shardkv import _native, bulk
@@ -18,7 +18,7 @@ from shardkv.locks import KeyLocking
 from shardkv.mapping import BytesMapping
 from shardkv.namespace import Namespaces
 from shardkv.opened import Closing
-from shardkv.options import Ack, check_ack
+from shardkv.options import Ack, Options, check_ack
 from shardkv.registry import Shared, registry
 from shardkv.scan import bounds, rows
 from shardkv.scrubbing import Scrubbing
@@ -207,6 +207,9 @@ class Store(
         return f"<shardkv.Store {self.path!r}{' closed' if self._closed else ''}>"
 
 
-def reopen(path: str, ack: Ack, write_timeout: float, options: Any) -> Store:
-    """Open again what a pickle names."""
-    return Store(path, registry.acquire(path, options), ack, write_timeout)
+def reopen(
+    path: str, ack: Ack, write_timeout: float, options: Options, peers: Sequence[str] | None = None
+) -> Store:
+    """Open again what a pickle names, or for the first time what `shardkv.open` does."""
+    shared = registry.acquire(path, options, peers, quorum=ack in ("quorum", "all"))
+    return Store(path, shared, ack, write_timeout)

@@ -10,7 +10,7 @@ from typing import Self
 from shardkv import leases
 from shardkv.aio.line import Line
 from shardkv.aio.surface import Surface, reading, writing
-from shardkv.errors import Error, LeaseLostError
+from shardkv.errors import AckError, Error, LeaseLostError
 
 
 class Lease(Surface):
@@ -75,7 +75,7 @@ async def take(line: Line, name: str, ttl: float, timeout: float | None) -> Leas
     while True:
         try:
             holder_s = await line.write(ask)
-        except asyncio.CancelledError:
+        except (asyncio.CancelledError, AckError):
             for lease in granted:  # else nobody had it until it ends
                 with contextlib.suppress(Error):
                     await line.write(lease.release)

@@ -13,7 +13,8 @@ import pytest
 
 import shardkv
 from shardkv import leases
-from shardkv.leases import LEASES, Returns
+from shardkv.grants import LEASES
+from shardkv.leases import Returns
 
 HOUR_MS = 3_600_000
 
