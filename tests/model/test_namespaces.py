@@ -19,6 +19,7 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
+from model.machine import PLACE
 
 import shardkv
 
@@ -54,7 +55,7 @@ class NamespacesBesideDicts(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.place = Path(tempfile.mkdtemp(prefix="shardkv-model-"))
+        self.place = Path(tempfile.mkdtemp(prefix="shardkv-model-", dir=PLACE))
         self.models: dict[str, dict[Any, Any]] = {name: {} for name in NAMES}
         self.cuts: list[tuple[shardkv.Snapshot, dict[str, tuple[Any, dict[Any, Any]]]]] = []
 

@@ -52,7 +52,7 @@ class Schedule:
     def run(self, steps: int) -> None:
         """Do so many things, then look at everything."""
         doings: list[Callable[[], None]] = [self.open, self.write, self.close, self.promote]
-        doings += [self.open, self.write, self.rejoin, self.add]
+        doings += [self.open, self.promote, self.rejoin, self.rejoin, self.add]
         try:
             for _ in range(steps):
                 doing = self.random.choice(doings)
@@ -85,7 +85,7 @@ class Schedule:
                 self.seen["opened with what a quorum has"] += 1
                 assert base >= self.acked, f"{path.name} lacks {sorted(self.acked - base)}"
             if away:
-                for _ in range(self.random.randrange(3)):
+                for _ in range(self.random.randint(1, 3)):
                     self._write(store, "disk")
                 self._close(path)
 
@@ -105,7 +105,7 @@ class Schedule:
     def promote(self) -> None:
         """Promote any directory with any others, often without the one that was the primary."""
         self._mostly_close()
-        gone = self._likely(self.paths) if self.random.random() < 0.5 else None
+        gone = self._likely(self.paths) if self.random.random() < 0.8 else None
         there = [p for p in self.paths if p != gone]
         path, *others = self.random.sample(there, self.random.randint(1, len(there)))
         force = self.random.random() < 0.3
@@ -120,10 +120,9 @@ class Schedule:
     def rejoin(self) -> None:
         """Make any directory a peer of any other."""
         self._mostly_close()
-        primary = self._likely(self.paths)
-        path = self._likely([p for p in self.paths if p != primary])
-        assert path
-        assert primary
+        path, primary = self.random.sample(self.paths, 2)
+        if self.random.random() < 0.8:
+            path, primary = sorted(self.paths, key=self._standing)[1:]
         self.diary.append(f"rejoin {path.name} to {primary.name}")
         self.count += 1
         export = self.root / f"export{self.count}"
@@ -199,7 +198,7 @@ class Schedule:
 
     def _some_away(self, path: Path) -> contextlib.AbstractContextManager[list[str]]:
         others = [p for p in self.paths if p != path]
-        if self.stores or self.random.random() < 0.5:
+        if self.stores or self.random.random() < 0.3:
             return contextlib.nullcontext([])
         gone = self.random.sample(others, self.random.randrange(1, 3))
         stack = contextlib.ExitStack()
@@ -208,9 +207,13 @@ class Schedule:
 
     def _likely(self, paths: list[Path]) -> Path | None:
         """Choose one, mostly one that takes itself for a primary."""
-        found = [(path, unpacked(look_at_lineage(str(path)) or b"")) for path in paths]
-        primaries = [path for path, one in found if one and one.role == "primary"]
+        primaries = [path for path in paths if self._standing(path)[0]]
         return self._any(primaries if primaries and self.random.random() < 0.8 else paths)
+
+    def _standing(self, path: Path) -> tuple[bool, int]:
+        """Return whether one takes itself for a primary, and of which epoch."""
+        one = unpacked(look_at_lineage(str(path)) or b"")
+        return (one.role == "primary", one.epoch) if one else (False, -1)
 
     def _any(self, paths: list[Path]) -> Path | None:
         return self.random.choice(paths) if paths else None

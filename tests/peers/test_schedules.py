@@ -19,6 +19,7 @@ OUTCOMES = {
     "opened with what a quorum has",
     "open: FencedError",
     "acked at all",
+    "acked at quorum",
     "promoted",
     "promoted by force",
     "promote: AckError",
