@@ -144,7 +144,7 @@ class PickleCodec:
         """Return a pickle."""
         try:
             return self._pickle.dumps(value, protocol=5)
-        except (self._pickle.PicklingError, TypeError, AttributeError, RecursionError) as error:
+        except (self._pickle.PicklingError, AttributeError, RuntimeError, *REFUSALS) as error:
             raise TypeError(f"value: cannot be encoded by codec pickle: {error}") from error
 
     def decode(self, data: bytes) -> Any:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import collections
+import ctypes
 import enum
+import multiprocessing
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
@@ -78,8 +80,9 @@ def test_pickle_takes_what_the_others_refuse() -> None:
     codec = codec_named("pickle")
     for value in ({1, 2}, Pair(1, 2), Colour.RED, datetime(2020, 1, 1), 2**100, NAN):
         assert repr(codec.decode(codec.encode(value))) == repr(value)
-    with pytest.raises(TypeError, match="value: cannot be encoded by codec pickle"):
-        codec.encode({"a": lambda: 1})
+    for value in (lambda: 1, ctypes.pointer(ctypes.c_int()), multiprocessing.Lock()):
+        with pytest.raises(TypeError, match="value: cannot be encoded by codec pickle"):
+            codec.encode({"a": value})
 
 
 def test_bytes_go_through_as_they_are() -> None:
