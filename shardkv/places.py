@@ -44,8 +44,10 @@ def refuse_place(path: str, peer: str, lineage: Lineage | None) -> None:
     if not os.path.isdir(os.path.dirname(inside)):
         raise InvalidError(f"{peer} cannot be made: its parent does not exist")
     if not holds_store(peer):
-        if os.path.isdir(peer) and set(os.listdir(peer)) - UNFINISHED:
-            raise InvalidError(f"{peer} is neither empty nor a peer of this store")
+        if os.path.exists(peer) and not (
+            os.path.isdir(peer) and UNFINISHED.issuperset(os.listdir(peer))
+        ):
+            raise InvalidError(f"{peer} is neither an empty directory nor a peer of this store")
         return
     blob = look_at_lineage(peer)
     known = unpacked(blob) if blob else None

@@ -89,6 +89,18 @@ def test_a_member_is_refused_before_its_disk_is_looked_at(tmp_path: Path) -> Non
             store.peers.add(b)
 
 
+def test_a_file_is_no_place_for_a_peer(tmp_path: Path) -> None:
+    """It was a member from then on, which no copy could ever be made in."""
+    a, file = tmp_path / "a", tmp_path / "file"
+    file.touch()
+    with shardkv.open(a, shards=1) as store:
+        with pytest.raises(shardkv.InvalidError, match="neither an empty directory nor a peer"):
+            store.peers.add(file)
+        assert list(store.peers) == []
+    with pytest.raises(shardkv.InvalidError, match="neither an empty directory nor a peer"):
+        shardkv.open(a, peers=[file])
+
+
 def test_of_two_who_add_the_same_directory_one_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
