@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from crash.children import Child, Children, open_request, rows_of, run_request
-from crash.oracle import Violation, check_lives, check_peer
+from crash.journal import read_lives
+from crash.oracle import Violation, check, check_lives, check_peer
 from crash.plan import Plan
 from crash.power import Recording, State, crash_states, on_disks_of_their_own
 from crash.shim import settings
@@ -155,9 +156,20 @@ def reached(journal: bytes) -> bool:
 
 
 def check_reached(plans: list[Plan], journal: bytes, rows: Rows) -> None:
-    """Raise Violation unless all that was acked at the store's level is there."""
-    if reached(journal):
-        check_peer(plans, journal, rows, acked=True)
+    """Raise Violation unless all that was acked at the store's level is there: of the newest life that acked anything.
+
+    Before a life acks anything, what it found counts, and what the one before it acked.
+    """
+    wrong: Violation | None = None
+    for diary in reversed([diary for diary in read_lives(journal) if diary.shown is not None]):
+        try:
+            check(plans[diary.life], diary, rows, diary.shown or {}, floor=diary.reached)
+        except Violation as error:
+            wrong = wrong or error
+        else:
+            return
+        if diary.reached:
+            raise wrong
 
 
 def go_on(disks: Disks, recording: Recording, state: State, level: str) -> str:

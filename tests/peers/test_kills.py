@@ -13,6 +13,7 @@ from crash.oracle import Violation, check_lives, check_peer
 from crash.plan import Plan
 from crash.power import scaled
 from crash.test_kill9 import wait_until_open
+from peers.cutting import check_reached
 
 from shardkv.places import holds_store
 
@@ -63,14 +64,12 @@ class Family:
         journal = self.journal.read_bytes()
         if b"shown" not in journal:
             return
-        # A life that died before it was open acked nothing, so that nothing is asked of the peers for it.
-        acked = b"shown" in journal.rpartition(b"life")[2]
         lacking: list[Violation] = []
         for peer in self.peers:
             rows = self.rows(peer)
             check_peer(self.plans, journal, rows, acked=False)
             try:
-                check_peer(self.plans, journal, rows, acked=acked)
+                check_reached(self.plans, journal, rows)
             except Violation as error:
                 lacking.append(error)
         allowed = {"all": 0, "quorum": 1, "disk": 2}[level]

@@ -11,10 +11,11 @@ from pathlib import Path
 
 import pytest
 from crash.children import Children, run_request
+from crash.oracle import Violation
 from crash.plan import Plan, steps_of
 from crash.power import scaled
 from crash.trace import CREATED
-from peers.cutting import Disks, check_prefixes, go_on, reached
+from peers.cutting import Disks, check_prefixes, check_reached, go_on, reached
 
 pytestmark = pytest.mark.unsanitized  # the shim is preloaded
 
@@ -45,7 +46,7 @@ def prepare(disks: Disks, beginning: str) -> tuple[list[Plan], bytes]:
     disks.seed = next(wanted)
     plans = [Plan(disks.seed, 60, 1, "mixed", 0)]
     if beginning == "copied":
-        return plans, disks.prepare(plans[0])
+        return plans, without_acks(disks.prepare(plans[0]))
     journal = disks.prepare(plans[0], peers=[b, c], ack="all")
     if beginning == "copied anew":  # b comes back, and the log does not reach back to what it has
         older = disks.where / "older"
@@ -54,7 +55,14 @@ def prepare(disks: Disks, beginning: str) -> tuple[list[Plan], bytes]:
         journal += disks.prepare(plans[1], retain_log_bytes=0)
         shutil.rmtree(b)
         older.rename(b)
+        journal = without_acks(journal)
     return plans, journal
+
+
+def without_acks(journal: bytes) -> bytes:
+    """Leave out of a journal what says nothing of peers that were not there, or are there with less."""
+    lines = journal.splitlines(keepends=True)
+    return b"".join(line for line in lines if not line.startswith(b"reached"))
 
 
 def campaign(disks: Disks, beginning: str, level: str, states: int) -> Counter[str]:
@@ -95,6 +103,25 @@ def campaigns(disks: list[Disks], openers: Children, beginning: str, states: int
     print(f"{beginning}: {seen.total()} crash states: {dict(seen)}")
     assert seen.total() > 0
     return seen
+
+
+def test_a_peer_that_lost_what_an_earlier_life_acked_is_found() -> None:
+    """Until a life acked anything, any peer would do that was a prefix of something, an empty one too."""
+    plans = [Plan(5, 12, flavour="writes", life=life) for life in (0, 1)]
+    rows: dict[bytes, int] = {}
+    for step in steps_of(plans[0], 0):
+        step.apply(rows)
+    journal = b"life 0\nshown\n" + b"".join(
+        b"intends 0 %d\nreached 0 %d\n" % (n, n) for n in range(12)
+    )
+    for later in (b"", b"life 1\n", b"life 1\nshown " + shown(rows) + b"\nintends 0 0\n"):
+        check_reached(plans, journal + later, rows)
+        with pytest.raises(Violation):
+            check_reached(plans, journal + later, {})
+
+
+def shown(rows: dict[bytes, int]) -> bytes:
+    return b" ".join(b"%s:%d" % (key.hex().encode(), number) for key, number in rows.items())
 
 
 @pytest.fixture
