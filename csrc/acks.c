@@ -143,6 +143,7 @@ int64_t skv_acks_add(skv_acks *acks, const char *name, skv_error *err)
         memcpy(free_one->name, name, bytes);
         free_one->used = free_one->held = true;
         atomic_store(&free_one->state, SKV_PEER_BEHIND); /* until somebody knows better */
+        atomic_store(&free_one->kept_seqno, 1);          /* likewise: it may need all that there is */
     }
     skv_unlock(&acks->lock);
     if (!free_one)

@@ -31,10 +31,13 @@ static skv_code measure_shards(skv_copy *copy, skv_error *err)
     skv_code code = skv_store_enter(store, err);
     if (code != SKV_OK)
         return code;
-    for (uint32_t i = 0; i < copy->manifest.shards; i++)
-        copy->shard_bytes += copy->kept[i] ? 0 : skv_shard_measure(store->parts.lanes[i].shard).file_bytes;
+    for (uint32_t i = 0; i < copy->manifest.shards && code == SKV_OK; i++) {
+        skv_shard_size size;
+        code = skv_shard_measure(store->parts.lanes[i].shard, &size, err);
+        copy->shard_bytes += copy->kept[i] ? 0 : size.file_bytes;
+    }
     skv_store_leave(store);
-    return SKV_OK;
+    return code;
 }
 
 static skv_code start(skv_copy *copy, skv_store *store, skv_error *err)
@@ -187,10 +190,11 @@ static void measure_increment(const skv_copy *copy, skv_copy_progress *out)
 
 static void measure_full(skv_copy *copy, skv_copy_progress *out)
 {
-    uint64_t file_bytes, under_way = copy->shard.all.bytes;
+    uint64_t under_way = copy->shard.all.bytes;
     if (copy->shard.from) { /* its file may be packed less than its copy */
-        file_bytes = skv_shard_measure(copy->shard.from).file_bytes;
-        out->done += under_way < file_bytes ? under_way : file_bytes;
+        skv_shard_size size;
+        (void)skv_shard_measure(copy->shard.from, &size, NULL);
+        out->done += under_way < size.file_bytes ? under_way : size.file_bytes;
     }
     out->done += copy->passed_bytes;
     out->total = copy->shard_bytes;

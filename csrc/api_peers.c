@@ -119,6 +119,8 @@ void skv_peer_set(skv_store *store, uint32_t place, int state, uint64_t seqno)
         return;
     skv_acks_note(&store->parts.acks, place, seqno);
     skv_acks_set(&store->parts.acks, place, state);
+    if (atomic_exchange(&store->parts.acks.peers[place].kept_seqno, 0))
+        skv_keep_retire(&store->parts);
     skv_store_leave(store);
 }
 

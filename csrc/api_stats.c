@@ -56,7 +56,7 @@ skv_code skv_shard_stats_read(skv_store *store, uint32_t shard, skv_shard_stats 
     *out = (skv_shard_stats){.unflushed_bytes = size.bytes,
                              .unflushed_records = size.keys,
                              .applied_seqno = skv_shard_applied(lane->shard)};
-    shard_size = skv_shard_measure(lane->shard);
+    (void)skv_shard_measure(lane->shard, &shard_size, NULL);
     out->records = shard_size.records;
     out->file_bytes = shard_size.file_bytes;
     skv_lock(&lane->lock);

@@ -161,15 +161,15 @@ skv_code skv_copy_shard_put(skv_copy_target *to, skv_copy_shard *shard, skv_erro
 
 skv_code skv_copy_shard_finish(skv_copy_target *to, skv_copy_shard *shard, skv_error *err)
 {
-    uint64_t file_bytes;
+    skv_shard_size size;
     skv_code code;
     do
         code = skv_shard_give(shard->to, to->store_id, shard->applied_seqno, err);
     while (code == SKV_BUSY && (code = skv_shard_grow(shard->to, err)) == SKV_OK);
     if (code == SKV_OK)
         code = sync_folder(to, shard->number, err);
-    file_bytes = skv_shard_measure(shard->to).file_bytes;
-    to->bytes += file_bytes > shard->all.bytes ? file_bytes - shard->all.bytes : 0;
+    (void)skv_shard_measure(shard->to, &size, NULL);
+    to->bytes += size.file_bytes > shard->all.bytes ? size.file_bytes - shard->all.bytes : 0;
     skv_copy_shard_keep(to, shard->applied_seqno);
     return code;
 }

@@ -247,8 +247,10 @@ static void note_newest(skv_copy *copy)
 {
     uint64_t newest = copy->store ? skv_lane_newest_below(&copy->store->parts.lanes[copy->next_shard])
                                   : skv_shard_applied(copy->shard.from);
+    skv_shard_size size;
+    (void)skv_shard_measure(copy->shard.from, &size, NULL);
     copy->least_seqno = newest > copy->least_seqno ? newest : copy->least_seqno;
-    copy->passed_bytes += skv_shard_measure(copy->shard.from).file_bytes;
+    copy->passed_bytes += size.file_bytes;
 }
 
 static skv_code end_stretches(skv_copy *copy, skv_error *err)

@@ -160,8 +160,9 @@ typedef struct {
 static unit_plan plan_units(skv_lane *lane, uint32_t count)
 {
     uint64_t per_page, bytes, pages;
-    skv_shard_size size = skv_shard_measure(lane->shard);
+    skv_shard_size size;
     unit_plan plan;
+    (void)skv_shard_measure(lane->shard, &size, NULL);
     skv_lock(&lane->lock);
     bytes = skv_index_measure(lane->sealed).bytes;
     skv_unlock(&lane->lock);

@@ -6,11 +6,12 @@
  * for from a coarser table. The cells of 64 shards take 2 MiB. */
 #include "ring.h"
 
+#include <stdbool.h>
+
 #include "bytes.h"
 #include "format.h"
 #include "hash.h"
 #include "memory.h"
-#include "radix.h"
 
 #define SKV_RING_POINTS_MAX (1024 * SKV_RING_POINTS)
 
@@ -58,58 +59,87 @@ static skv_code check_weights(const uint32_t *weights, uint32_t shards, uint32_t
     return SKV_OK;
 }
 
-static void name_points(skv_pair *pairs, const uint32_t *weights, uint32_t shards)
+static uint32_t points_of(const uint32_t *weights, uint32_t shard)
+{
+    return (weights ? weights[shard] : 1) * SKV_RING_POINTS;
+}
+
+static uint32_t coarse_slice(const skv_ring *ring, uint64_t hash)
+{
+    return (uint32_t)(hash >> ring->shift >> COARSE_SHIFT);
+}
+
+/* Says how many lie in each coarse slice. */
+static void name_points(skv_ring *ring, uint64_t *named, const uint32_t *weights, uint32_t shards)
 {
     for (uint32_t shard = 0; shard < shards; shard++)
-        for (uint32_t i = 0; i < (weights ? weights[shard] : 1) * SKV_RING_POINTS; i++)
-            *pairs++ = (skv_pair){point_of(shard, i), shard};
+        for (uint32_t i = 0; i < points_of(weights, shard); i++) {
+            *named = point_of(shard, i);
+            ring->starts[coarse_slice(ring, *named++)]++;
+        }
 }
 
-static uint32_t place_in_slice(uint64_t hash, int shift)
+/* From the last to the first: each slice's end moves back to its beginning. */
+static void scatter_points(skv_ring *ring, const uint64_t *named, const uint32_t *weights, uint32_t shards, uint32_t count)
 {
-    return (uint32_t)(hash << (64 - shift) >> (64 - PLACE_BITS));
+    for (uint32_t slice = 1; slice <= coarse_slice(ring, UINT64_MAX); slice++)
+        ring->starts[slice] += ring->starts[slice - 1];
+    for (uint32_t shard = shards; shard-- > 0;)
+        for (uint32_t i = points_of(weights, shard); i-- > 0;) {
+            uint64_t hash = named[--count];
+            uint32_t at = --ring->starts[coarse_slice(ring, hash)];
+            ring->points[at] = hash;
+            ring->owners[at] = (uint8_t)shard;
+        }
 }
 
-static cell cell_of(const skv_ring *ring, uint32_t at, uint32_t inside)
+/* Few are out of place, and by little: two lie in a coarse slice, on average. */
+static void sort_points(skv_ring *ring, uint32_t count)
 {
-    uint32_t place = inside ? place_in_slice(ring->points[at], ring->shift) : 0;
-    return (cell){inside > 1 ? PLACE_SEARCH : (uint8_t)place, ring->owners[at]};
+    for (uint32_t i = 1; i < count; i++) {
+        uint64_t hash = ring->points[i];
+        uint8_t owner = ring->owners[i];
+        uint32_t at = i;
+        for (; at > 0 && ring->points[at - 1] > hash; at--) {
+            ring->points[at] = ring->points[at - 1];
+            ring->owners[at] = ring->owners[at - 1];
+        }
+        ring->points[at] = hash;
+        ring->owners[at] = owner;
+    }
+}
+
+static uint8_t place_in_slice(uint64_t hash, int shift)
+{
+    return (uint8_t)(hash << (64 - shift) >> (64 - PLACE_BITS));
 }
 
 static void index_points(skv_ring *ring, uint32_t count, uint32_t slices)
 {
-    uint32_t at = 0;
-    for (uint32_t slice = 0; slice < slices; slice++) {
-        uint32_t inside = 0;
-        if (slice % (1 << COARSE_SHIFT) == 0)
-            ring->starts[slice >> COARSE_SHIFT] = at;
-        while (at + inside < count && ring->points[at + inside] >> ring->shift == slice)
-            inside++;
-        ring->cells[slice] = cell_of(ring, at, inside);
-        at += inside;
+    uint32_t next = 0;
+    for (uint32_t i = 0; i <= count; i++) {
+        uint32_t slice = i < count ? (uint32_t)(ring->points[i] >> ring->shift) : slices;
+        bool first = next <= slice;
+        for (; next <= slice; next++)
+            ring->cells[next].owner = ring->owners[i];
+        ring->cells[slice].place = first ? place_in_slice(ring->points[i], ring->shift) : PLACE_SEARCH;
     }
-    ring->cells[slices] = cell_of(ring, count, 0);
+    ring->cells[slices].place = 0;
 }
 
 static skv_code place_points(skv_ring *ring, const uint32_t *weights, uint32_t shards, uint32_t count)
 {
-    skv_pair *pairs = skv_alloc(count * sizeof *pairs), *scratch = skv_alloc(count * sizeof *scratch);
-    skv_code code = SKV_NO_MEMORY;
-    if (pairs && scratch) {
-        name_points(pairs, weights, shards);
-        skv_radix_sort(pairs, scratch, count);
-        for (uint32_t i = 0; i < count; i++) {
-            ring->points[i] = pairs[i].key;
-            ring->owners[i] = (uint8_t)pairs[i].payload;
-        }
-        ring->points[count] = UINT64_MAX;
-        ring->owners[count] = ring->owners[0];
-        index_points(ring, count, 1U << (64 - ring->shift));
-        code = SKV_OK;
-    }
-    skv_release(scratch);
-    skv_release(pairs);
-    return code;
+    uint64_t *named = skv_alloc(count * sizeof *named);
+    if (!named)
+        return SKV_NO_MEMORY;
+    name_points(ring, named, weights, shards);
+    scatter_points(ring, named, weights, shards, count);
+    skv_release(named);
+    sort_points(ring, count);
+    ring->points[count] = UINT64_MAX;
+    ring->owners[count] = ring->owners[0];
+    index_points(ring, count, 1U << (64 - ring->shift));
+    return SKV_OK;
 }
 
 skv_code skv_ring_create(const uint32_t *weights, uint32_t shards, skv_ring **out, skv_error *err)
@@ -152,7 +182,7 @@ void skv_ring_free(skv_ring *ring)
 
 static uint32_t search(const skv_ring *ring, uint64_t key_hash)
 {
-    uint32_t at = ring->starts[key_hash >> ring->shift >> COARSE_SHIFT];
+    uint32_t at = ring->starts[coarse_slice(ring, key_hash)];
     while (ring->points[at] < key_hash)
         at++;
     return ring->owners[at];
@@ -166,7 +196,7 @@ void skv_ring_prefetch(const skv_ring *ring, uint64_t key_hash)
 uint32_t skv_ring_route(const skv_ring *ring, uint64_t key_hash)
 {
     const cell *here = &ring->cells[key_hash >> ring->shift];
-    uint32_t place = place_in_slice(key_hash, ring->shift);
+    uint8_t place = place_in_slice(key_hash, ring->shift);
     if (__builtin_expect(here->place == PLACE_SEARCH || place == here->place, 0))
         return search(ring, key_hash);
     return here[place > here->place].owner;

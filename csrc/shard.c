@@ -340,18 +340,20 @@ uint64_t skv_shard_expiring(const skv_shard *shard)
     return atomic_load(&shard->expiring);
 }
 
-skv_shard_size skv_shard_measure(skv_shard *shard)
+skv_code skv_shard_measure(skv_shard *shard, skv_shard_size *out, skv_error *err)
 {
     MDB_envinfo info = {0};
     MDB_stat stat = {0};
     skv_shard_txn *txn;
-    if (skv_shard_read_begin(shard, &txn, NULL) == SKV_OK) { /* while it is open, the map stays where it is */
+    skv_code code = skv_shard_read_begin(shard, &txn, err);
+    if (code == SKV_OK) { /* while it is open, the map stays where it is */
         (void)shard->lmdb->env_info(shard->env, &info);
         (void)shard->lmdb->stat(txn->inner, shard->dbi, &stat);
         skv_shard_read_end(shard, txn);
     }
-    return (skv_shard_size){atomic_load(&shard->records), (info.me_last_pgno + 1) * SKV_PAGE_BYTES, stat.ms_leaf_pages,
+    *out = (skv_shard_size){atomic_load(&shard->records), (info.me_last_pgno + 1) * SKV_PAGE_BYTES, stat.ms_leaf_pages,
                             stat.ms_overflow_pages};
+    return code;
 }
 
 uint32_t skv_shard_number(const skv_shard *shard)

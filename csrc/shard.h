@@ -116,7 +116,8 @@ typedef struct {
     uint64_t file_bytes;
     uint64_t leaf_pages, overflow_pages;
 } skv_shard_size;
-skv_shard_size skv_shard_measure(skv_shard *shard);
+/* Where it fails, one page and its records. */
+skv_code skv_shard_measure(skv_shard *shard, skv_shard_size *out, skv_error *err);
 uint32_t skv_shard_number(const skv_shard *shard);
 const char *skv_shard_name(const skv_shard *shard);
 

@@ -114,16 +114,20 @@ skv_code skv_still_measure(const skv_still *still, skv_still_shards *out, skv_er
 {
     *out = (skv_still_shards){0};
     for (uint32_t i = 0; i < still->manifest.shards; i++) {
+        skv_shard_size size;
         skv_shard *shard;
         uint64_t newest;
         skv_code code = skv_still_open_shard(still, i, &shard, err);
         if (code != SKV_OK)
             return code;
+        code = skv_shard_measure(shard, &size, err);
         newest = skv_shard_newest(shard);
-        out->file_bytes += skv_shard_measure(shard).file_bytes;
+        out->file_bytes += size.file_bytes;
         out->applied_sum += skv_shard_applied(shard);
         out->newest_seqno = newest > out->newest_seqno ? newest : out->newest_seqno;
         skv_shard_free(shard);
+        if (code != SKV_OK)
+            return code;
     }
     return SKV_OK;
 }

@@ -32,12 +32,17 @@ def refuse_unsure(
             )
     there = 1 + sum(links[name].found is not None for name in stored)
     if quorum and stored and 2 * there <= len(stored) + 1:
-        missing = [link.path for link in links.values() if link.found is None]
+        missing = [f"{link.path} ({_why(link)})" for link in links.values() if link.found is None]
         raise AckError(
             f"{head.path} and its peers are {len(stored) + 1} directories, of which {there} can be read: fewer "
             "than a quorum, so a newer primary cannot be ruled out. With ack='disk' it opens. Missing: "
             + ", ".join(missing)
         )
+
+
+def _why(link: Link) -> str:
+    """Say why nothing was found there."""
+    return link.why or ("holds no store" if link.greeted.is_set() else "no answer in time")
 
 
 def take_over(head: Head, links: Iterable[Link]) -> None:

@@ -150,7 +150,7 @@ class Promoting:
             return
         raise AckError(
             f"the family has {directories} directories, of which {count} can be read and told: without more than half, "
-            f"what was acked by a quorum may be lost. Give more of {', '.join(self._unknown() or self.refused)}, or "
+            f"what was acked by a quorum may be lost. Give more of {', '.join((*self._unknown(), *self.refused))}, or "
             "force=True to go on without"
         )
 

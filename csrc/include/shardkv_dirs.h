@@ -147,14 +147,15 @@ typedef struct {
     int32_t state;
 } skv_peer_stats;
 
-/* From now on the levels QUORUM and ALL count a peer of this name, BEHIND until more is known. Returns its place. FULL, INVALID (the name
- * is too long). */
+/* From now on the levels QUORUM and ALL count a peer of this name, BEHIND until more is known, and the log is kept for it, within bounds.
+ * Returns its place. FULL, INVALID (the name is too long). */
 int64_t skv_peer_add(skv_store *store, const char *name, skv_io *io);
 /* It counts no more, whoever may still ship to it. */
 void skv_peer_remove(skv_store *store, uint32_t place);
 /* Nobody ships to it, or will tell anything of it: its place may be another one's, once it is removed. */
 void skv_peer_release(skv_store *store, uint32_t place);
-/* DOWN or COPYING, with what is durable in it as far as it is known; shipping tells the other states. */
+/* DOWN or COPYING, with what is durable in it as far as it is known; the log is not kept for it any more. Shipping tells the other
+ * states. */
 void skv_peer_set(skv_store *store, uint32_t place, int state, uint64_t seqno);
 /* The newest seqno that has reached the level, as far as peers are concerned; the greatest number without peers. */
 uint64_t skv_ack_reached(skv_store *store, int ack);

@@ -92,8 +92,9 @@ def test_what_a_quorum_has_is_served_and_nothing_is_guessed(
         with pytest.raises(shardkv.FencedError, match="older copy"):
             open_it()
     elif held_by(fates[0]) and len(readable) < 2:
-        with pytest.raises(shardkv.AckError, match="fewer than a quorum"):
+        with pytest.raises(shardkv.AckError, match="fewer than a quorum") as told:
             open_it()
+        assert str(told.value).count("(holds no store)") == 2 - sum(map(held_by, others))
     else:  # the primary and another one; or nothing is left at all
         with open_it() as store:
             count = held_by(fates[0])
