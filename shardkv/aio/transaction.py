@@ -106,8 +106,9 @@ class Transaction(Inside):
         trace: TracebackType | None,
     ) -> None:
         try:
-            if kind is None:
-                await self._line.write(self._work.commit)
+            if kind is None:  # one that wrote nothing waits for no room
+                end = self._line.write if self._work.writes else self._line.read
+                await end(self._work.commit)
         finally:
             self._work.end()
 

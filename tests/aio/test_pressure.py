@@ -122,6 +122,23 @@ def test_a_batch_that_is_dropped_waits_for_no_room(run: Run[Any], path: Path) ->
     assert len(stored(path)) == 100
 
 
+def test_a_transaction_that_only_reads_waits_for_no_room(run: Run[Any], path: Path) -> None:
+    async def main() -> None:
+        async with shardkv.aio.open(path, shards=1, write_timeout=600) as store:
+            await store.configure(max_writes_per_s=1)
+            await store.put_many((b"first %d" % n, b"") for n in range(100))
+            waiting = asyncio.create_task(store.put(b"later", b""))
+            await asyncio.sleep(0)
+            async with store.transaction() as transaction:
+                assert await transaction.get(b"first 1") == b""
+            assert await store.run_transaction(lambda t: t.get(b"later")) is None
+            assert (await store.stats()).seqno == 100, "the one before stands in line"
+            waiting.cancel()
+
+    run(main())
+    assert len(stored(path)) == 100
+
+
 def test_deletes_that_were_made_before_there_was_no_room_count_and_are_waited_for(
     run: Run[Any], path: Path
 ) -> None:
