@@ -101,7 +101,6 @@ void skv_peer_remove(skv_store *store, uint32_t place)
     if (skv_store_enter(store, NULL) != SKV_OK)
         return;
     skv_acks_remove(&store->parts.acks, place);
-    skv_keep_retire(&store->parts);
     skv_store_leave(store);
 }
 
@@ -270,7 +269,6 @@ static skv_code tell(skv_ship *ship, uint64_t durable, size_t shipped)
     atomic_fetch_add(&acks->peers[ship->place].shipped_bytes, shipped);
     atomic_fetch_add(&acks->peers[ship->place].syncs, shipped > 0);
     keep_from(ship, skv_log_cursor_next(ship->shipment.cursor));
-    skv_acks_local(acks, skv_log_durable(ship->store->parts.log));
     /* The state first: who is woken by the ack finds it as it is. */
     skv_acks_set(acks, ship->place, durable >= skv_durable_seqno(ship->store) ? SKV_PEER_CURRENT : SKV_PEER_BEHIND);
     skv_acks_note(acks, ship->place, durable);
@@ -322,11 +320,7 @@ static skv_code look_up(skv_ship *ship, unsigned *seen, skv_error *err)
 /* Everything is shipped: say so, and wait for more. */
 static skv_code rest(skv_ship *ship, unsigned seen, skv_error *err)
 {
-    skv_code code = skv_store_enter(ship->peer, err);
-    if (code != SKV_OK)
-        return code;
-    skv_store_leave(ship->peer);
-    code = skv_store_enter(ship->store, err);
+    skv_code code = skv_store_enter(ship->store, err);
     if (code != SKV_OK)
         return code;
     (void)tell(ship, atomic_load(&ship->store->parts.acks.peers[ship->place].seqno), 0);

@@ -103,7 +103,6 @@ class Link:
             except (Error, OSError, MemoryError) as error:  # told, and tried again
                 self.why = f"{type(error).__name__}: {error}"
             finally:
-                self.teller.part()
                 if self._over.is_set():
                     self._parting.set()
                 self._part()

@@ -25,7 +25,7 @@ def forget(path: str) -> None:
     with open(os.path.join(path, "COPYING"), "wb"):  # empty: nothing of it may be gone on with
         pass
     sync_file(path)  # before the manifests go: without both it would be nobody's
-    for name in ("MANIFEST.new", "MANIFEST.bak", "MANIFEST", "ORIGIN"):
+    for name in ("MANIFEST.new", "MANIFEST.bak", "MANIFEST"):
         with contextlib.suppress(FileNotFoundError):
             os.unlink(os.path.join(path, name))
     sync_file(path)

@@ -192,6 +192,25 @@ def test_a_peer_gets_on_when_its_state_its_seqno_or_its_copy_does(link: Link) ->
     assert len(set(seen)) == 5
 
 
+def test_a_peer_whose_disk_fails_to_the_end_is_let_go_of(link: Link) -> None:
+    def fail() -> None:
+        raise shardkv.DiskError("no")
+
+    link.peer = cast(Engine, SimpleNamespace(stop=fail, close=fail))
+    link._part()
+    assert link.peer is None
+
+
+def test_a_forked_child_leaves_the_peer_alone(link: Link) -> None:
+    told: list[str] = []
+    family = Peers("a", cast(Engine, SimpleNamespace(lineage=lambda: b"")))
+    family._links = {"b": link}
+    family.forked()  # there is nothing to leave alone
+    link.peer = cast(Engine, SimpleNamespace(forked=lambda: told.append("b")))
+    family.forked()
+    assert told == ["b"]
+
+
 # -- resting
 
 
@@ -368,7 +387,8 @@ def hangs_when_told(a: Path, b: Path, gate: Gate) -> shardkv.Store:
 
 def hangs_when_parted_from(a: Path, b: Path, gate: Gate) -> shardkv.Store:
     store = shardkv.open(a, shards=1, peers=[b], ack="all")
-    store.put(b"k", b"1")
+    for value in (b"1", b"2"):  # the first may be acked by the copy: nothing more is made there after the second
+        store.put(b"k", value)
     gate.at(Engine, "stop")
     gate.shut()
     while b.exists():  # its log's next segment may be made just now

@@ -11,6 +11,7 @@ from peers.families import Away, contents, copied, family, lineage, put
 import shardkv
 from shardkv import links, peers, places
 from shardkv._native import Engine
+from shardkv.lineage import EPOCHS_KEPT, Epoch, Lineage, unpacked
 from shardkv.options import Options
 
 # -- what counts for a quorum when a store is opened
@@ -56,6 +57,29 @@ def test_of_several_peers_that_are_ahead_the_best_one_is_taken_over(tmp_path: Pa
         (tmp_path / name).rename(path)
     put(a, "k4", ack="all")
     assert list(contents(a)) == [b"k1", b"k2", b"k3", b"k4"]
+    assert contents(a) == contents(b) == contents(c)
+
+
+def test_what_the_best_ones_log_lacks_is_taken_from_another_first(tmp_path: Path) -> None:
+    a, b, c = (tmp_path / name for name in "abc")
+    with shardkv.open(a, shards=2, peers=[b, c], ack="all") as store:
+        store.put(b"k1", b"1")
+        store.sync()
+        copied(a, "earlier")
+        store.put(b"k2", b"2")
+        store.peers.remove(b)
+        with shardkv.open(b, readonly=True) as peer:
+            peer.flush()
+        contents(b)  # the log of what was flushed is given back
+        store.peers.add(b)
+        store.put(b"k3", b"3")
+        copied(c, "midway")
+        store.put(b"k4", b"4")
+    for path, name in ((a, "earlier"), (c, "midway")):
+        path.rename(tmp_path / f"{path.name}.later")
+        (tmp_path / name).rename(path)
+    put(a, "k5", ack="all")
+    assert list(contents(a)) == [b"k1", b"k2", b"k3", b"k4", b"k5"]
     assert contents(a) == contents(b) == contents(c)
 
 
@@ -187,3 +211,15 @@ def test_a_directory_is_given_up_while_nobody_else_can_open_it(
         store.put(b"k", b"1")
     assert found == ["LockedError"]
     assert contents(a) == contents(b)
+
+
+def test_a_long_lineage_fits_and_one_that_does_not_is_refused(tmp_path: Path) -> None:
+    long = "x" * 255
+    history = tuple(Epoch(*[(1 << 63) + n] * 3) for n in range(EPOCHS_KEPT))
+    most = Lineage(bytes(16), "peer", history, (long,) * 8, "y" * 2000, long)
+    with shardkv.open(tmp_path / "a", shards=1) as store:
+        engine = store.peers.engine
+        engine.save_lineage(most.packed())
+        with pytest.raises(shardkv.InvalidError, match="bytes; at most"):
+            engine.save_lineage(most.packed() + bytes(1 << 20))
+        assert unpacked(engine.lineage()) == most
