@@ -387,7 +387,7 @@ def hangs_when_told(a: Path, b: Path, gate: Gate) -> shardkv.Store:
 
 def hangs_when_parted_from(a: Path, b: Path, gate: Gate) -> shardkv.Store:
     store = shardkv.open(a, shards=1, peers=[b], ack="all")
-    for value in (b"1", b"2"):  # the first may be acked by the copy: nothing more is made there after the second
+    for value in (b"1", b"2"):  # the first may be acked by the copy, with files still to be made
         store.put(b"k", value)
     gate.at(Engine, "stop")
     gate.shut()
