@@ -86,9 +86,9 @@ class Options:
     following: bool = False
 
     def without_settings(self) -> Options:
-        """Return these options for a store that shall keep the settings it has."""
+        """Return these options for a store that is there, and shall keep the settings it has."""
         stored: dict[str, Any] = dict.fromkeys(SETTINGS)
-        return replace(self, **stored)
+        return replace(self, create=False, **stored)
 
     def contradictions(self, other: Options) -> list[str]:
         """Name the fields that are set in both and differ."""

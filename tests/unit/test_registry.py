@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -107,6 +108,16 @@ def test_a_pickle_opens_a_closed_store_again(tmp_path: Path) -> None:
         pickled = pickle.dumps(store)
     with pickle.loads(pickled) as again:
         assert again[b"a"] == b"b"
+
+
+def test_a_pickle_makes_no_store_where_there_is_none(tmp_path: Path) -> None:
+    """A directory that was gone by then was an empty store, without a word."""
+    with shardkv.open(tmp_path / "store") as store:
+        pickled = pickle.dumps(store)
+    shutil.rmtree(tmp_path / "store")
+    with pytest.raises(shardkv.InvalidError):
+        pickle.loads(pickled)
+    assert not (tmp_path / "store").exists()
 
 
 def test_a_poisoned_store_can_be_closed_and_opened_again(tmp_path: Path) -> None:
