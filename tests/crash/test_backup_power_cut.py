@@ -25,6 +25,7 @@ from .trace import read_trace
 EXTRA_WRITES = 3
 SYNC_MS = 2
 THE_END = 40  # events
+AFTER_PROMISES = 5
 CHECKED = 0.1  # a check takes as long as ten states
 Rows = dict[bytes, bytes]
 
@@ -125,6 +126,7 @@ def campaign(cuts: Cuts, openers: Children, states: int) -> Counter[str]:
             cuts.seed,
             start=start,
             cuts_of=on_disks_of_their_own,
+            after_promises=AFTER_PROMISES,
         )
         for state in found:
             seen[cuts.check(openers, state)] += 1
