@@ -77,6 +77,8 @@ def test_nothing_is_given_up_before_its_export_is_there(
 def test_what_is_given_up_is_an_unfinished_copy_and_nothing_else(tmp_path: Path) -> None:
     a = tmp_path / "a"
     shardkv.open(a, shards=1).close()
+    (a / "MANIFEST").unlink()
+    assert places.holds_store(str(a)), "its second manifest says so"
     (a / "MANIFEST.new").write_bytes(b"a replacement that never came to an end")
     places.forget(str(a))
     assert set(os.listdir(a)) <= places.UNFINISHED
