@@ -163,7 +163,7 @@ class Store(
         return self._closed
 
     def close(self, flush: bool = True) -> None:
-        """Close. Everything appended is durable afterwards. Idempotent.
+        """Close. Everything appended is durable afterwards. Idempotent: while somebody closes it, others do not wait.
 
         Args: flush: also move it into the shards, so that the next open has nothing to replay.
         Raises: what flushing or syncing raises; the store is closed all the same.
