@@ -360,6 +360,20 @@ def gate(monkeypatch: pytest.MonkeyPatch) -> Iterator[Gate]:
     found.opened.set()
 
 
+def test_a_copy_that_takes_long_leaves_the_log_short(tmp_path: Path, gate: Gate) -> None:
+    """What a copy needs of the log is retained: it takes no memory, and no open has to read it."""
+    with shardkv.open(tmp_path / "a", **SMALL) as store:
+        gate.at(Copy, "next")
+        gate.shut()
+        store.peers.add(tmp_path / "b")
+        assert gate.reached.wait(PATIENCE_S)
+        write_and_flush(store)
+        while store.stats().log.segments > 5:
+            pass
+        assert store.stats().log.retained_bytes > 500_000
+        gate.opened.set()
+
+
 def hangs_when_opened(a: Path, b: Path, gate: Gate) -> shardkv.Store:
     with shardkv.open(a, shards=1, peers=[b], ack="all") as store:
         store[b"k"] = b"1"
