@@ -139,20 +139,20 @@ def meet(primary: Lineage, primary_seqno: int, peer: Lineage, peer_seqno: int) -
     if primary.family != peer.family:
         return Meeting("foreign", 0)
     known = {(epoch.number, epoch.id) for epoch in primary.history}
-    unknown = [epoch for epoch in peer.history if (epoch.number, epoch.id) not in known]
-    written = [epoch for epoch in unknown if epoch.first_seqno <= peer_seqno]
-    shared = [epoch for epoch in peer.history if (epoch.number, epoch.id) in known]
-    if not shared:
+    told = [at for at, epoch in enumerate(peer.history) if (epoch.number, epoch.id) in known]
+    if not told:
         return Meeting("newer" if peer.epoch > primary.epoch else "diverged", 0)
-    end = min(_end_of(shared[-1], primary.history, primary_seqno), primary_seqno)
-    common = min(end, _end_of(shared[-1], peer.history, peer_seqno), peer_seqno)
+    # Who was told of an epoch had a part of what came before it, though the primary may not know all of that any more.
+    shared, own = peer.history[told[-1]], peer.history[told[-1] + 1 :]
+    end = min(_end_of(shared, primary.history, primary_seqno), primary_seqno)
+    common = min(end, _end_of(shared, peer.history, peer_seqno), peer_seqno)
     if peer.epoch > primary.epoch:
         return Meeting("newer", common)
-    if written:
+    if any(epoch.first_seqno <= peer_seqno for epoch in own):
         return Meeting("diverged", common)
     if peer_seqno <= end:
         return Meeting("follows", peer_seqno)
-    if shared[-1] == primary.history[-1]:
+    if shared == primary.history[-1]:
         return Meeting("ahead", end)
     return Meeting("diverged", end)
 

@@ -131,4 +131,6 @@ def unpromoted(best: Lineage) -> int:
     term = best.epoch // TERM
     if not term:
         return EVERYTHING
-    return next(epoch.first_seqno for epoch in best.history if epoch.number // TERM == term) - 1
+    first = next(epoch for epoch in best.history if epoch.number // TERM == term)
+    forgotten = first == best.history[0] and first.number % TERM
+    return 0 if forgotten else first.first_seqno - 1

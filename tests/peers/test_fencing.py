@@ -10,6 +10,7 @@ import pytest
 from peers.families import WAIT_S, Away, contents, copied, family, lineage, put
 
 import shardkv
+from shardkv import lineage as lineage_module
 from shardkv import links, peers
 from shardkv._native import Engine
 from shardkv.peers import Peers
@@ -192,3 +193,22 @@ def test_a_peer_that_is_met_late_is_not_won_back(
     assert "another directory was promoted" in why[str(c)]
     put(b, "new", ack="all")
     assert contents(c) == contents(b)
+
+
+def test_a_store_may_be_opened_more_often_than_its_history_is_long(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From the 129th opening that wrote on, all peers were refused, and no promotion found a majority."""
+    a, b, c = tmp_path / "a", tmp_path / "b", tmp_path / "c"
+    monkeypatch.setattr(lineage_module, "EPOCHS_KEPT", 4)
+    family(a, b, c)
+    for number in range(8):
+        put(a, f"{number}", ack="all")
+    with Away(c):
+        put(a, "8", "9")
+    put(a, "10", ack="all")
+    with Away(c):
+        put(a, "11")
+    assert shardkv.promote(b, c, a).taken == 0
+    put(b, "12", ack="all")
+    assert contents(a) == contents(b) == contents(c)

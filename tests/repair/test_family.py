@@ -110,6 +110,8 @@ def test_copies_are_believed_as_far_as_their_histories_agree() -> None:
     first, second = Epoch(1, 11, 1), Epoch(TERM, 22, 500)
     assert unpromoted(Lineage(bytes(16), "peer", (first,))) == EVERYTHING
     assert unpromoted(Lineage(bytes(16), "peer", (first, second))) == 499
+    # Nobody knows any more when that promotion was.
+    assert unpromoted(Lineage(bytes(16), "peer", (Epoch(TERM + 7, 44, 900),))) == 0
 
 
 def test_a_copy_is_believed_up_to_where_its_history_is_ours(

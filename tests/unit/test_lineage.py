@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shardkv import FormatError
+from shardkv import FormatError, lineage
 from shardkv.lineage import EPOCHS_KEPT, TERM, Epoch, Lineage, founded, meet, unpacked
 
 
@@ -152,21 +152,38 @@ class Branch:
         return Branch(self.lineage.as_peer(), self.written[:count])
 
 
-@given(
-    st.lists(
-        st.tuples(st.integers(0, 3), st.integers(0, 9), st.integers(0, 3), st.booleans()),
-        min_size=1,
-        max_size=12,
-    )
+STEPS = st.lists(
+    st.tuples(st.integers(0, 3), st.integers(0, 9), st.integers(0, 3), st.booleans()),
+    min_size=1,
+    max_size=12,
 )
-def test_the_common_part_is_what_both_really_share(steps: list[tuple[int, int, int, bool]]) -> None:
+
+
+@given(STEPS, st.sampled_from([2, 3, EPOCHS_KEPT]))
+def test_the_common_part_is_what_both_really_share(
+    steps: list[tuple[int, int, int, bool]], kept: int
+) -> None:
     branches = [Branch(founded(1), [])]
-    for base, keep, more, promoted in steps:
-        branch = branches[base % len(branches)].prefix(keep)
-        branches.append(branch.opened(promoted).wrote(more))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(lineage, "EPOCHS_KEPT", kept)
+        for base, keep, more, promoted in steps:
+            branch = branches[base % len(branches)].prefix(keep)
+            branches.append(branch.opened(promoted).wrote(more))
     for one in branches:
         for other in branches:
             check_pair(one, other)
+
+
+def test_who_was_away_follows_as_long_as_the_newest_epoch_that_it_knows_is_known() -> None:
+    """From the 129th opening on, every peer was refused: the oldest epoch that it knew was forgotten by the store."""
+    states = [founded(1)]
+    for seqno in range(2, 2 * EPOCHS_KEPT):
+        states.append(states[-1].begun(seqno))
+    newest, last = states[-1], len(states)
+    for away in range(1, EPOCHS_KEPT):
+        peer = states[-1 - away].as_peer()
+        assert meet(newest, last, peer, last - away) == ("follows", last - away)
+        assert meet(newest, last, peer, last).verdict == "diverged"
 
 
 def check_pair(one: Branch, other: Branch) -> None:
