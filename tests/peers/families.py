@@ -60,3 +60,10 @@ class Away:
         for path, away in self._moves:
             os.unlink(path)
             away.rename(path)
+
+
+def outrun(a: Path, b: Path) -> None:
+    """Write to a primary without its peer until the log begins behind the peer's end."""
+    with Away(b):
+        for key in ("one", "two", "three"):
+            put(a, key)

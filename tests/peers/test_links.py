@@ -443,6 +443,14 @@ def test_who_looks_at_a_peer_that_hangs_and_who_closes_beside_it_does_not_wait(
 SMALL = {"shards": 3, "segment_bytes": (65536, 65536)}
 
 
+def with_a_peer(tmp_path: Path) -> Path:
+    """Return the path of a store that has a peer, which has everything."""
+    path = tmp_path / "store"
+    with shardkv.open(path, peers=[tmp_path / "peer"], **SMALL) as store:
+        store.put(b"old", b"1", ack="all")
+    return path
+
+
 def write_and_flush(store: shardkv.Store) -> None:
     """Write segments of the log that the store itself needs no more."""
     for _ in range(3):
@@ -454,9 +462,7 @@ def test_the_log_is_kept_until_a_peer_says_what_it_needs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Who wrote and flushed before the links began had all peers copied anew; until that ended they held nothing."""
-    path, peer = tmp_path / "store", tmp_path / "peer"
-    with shardkv.open(path, peers=[peer], **SMALL) as store:
-        store.put(b"old", b"1", ack="all")
+    path = with_a_peer(tmp_path)
     go, follow = threading.Event(), Link._follow
 
     def late(link: Link) -> None:
@@ -477,9 +483,7 @@ def test_the_log_is_kept_until_a_peer_says_what_it_needs(
 def test_the_log_is_not_kept_for_a_peer_that_failed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path, peer = tmp_path / "store", tmp_path / "peer"
-    with shardkv.open(path, peers=[peer], **SMALL) as store:
-        store.put(b"old", b"1", ack="all")
+    path = with_a_peer(tmp_path)
 
     def fail(_: Link) -> None:
         raise shardkv.DiskError("gone")
